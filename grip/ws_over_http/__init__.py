@@ -1,0 +1,1 @@
+"""WebSocket-over-HTTP: events, control messages, and both sides of a connection, sans-IO."""

@@ -1,0 +1,1 @@
+"""The Fanout service: decide, then answer. Compiled into `bin/main.wasm`."""

@@ -1,0 +1,1 @@
+"""A local Fastly Compute with Fanout: runs the artifact that is deployed."""

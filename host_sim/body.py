@@ -1,0 +1,136 @@
+"""A message body that is read piece by piece and can be read again from its start.
+
+Pieces are pulled from the source when a reader asks, so nothing is read ahead of need. What was
+pulled is kept up to a limit, because a hand-off sends the original body again whatever the guest
+did with it, and a long poll asks its backend more than once. Event loop only.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from host_sim.errors import BodyError
+
+__all__ = ["REPLAY_LIMIT", "Body"]
+
+REPLAY_LIMIT = 8 << 20
+"""Bytes of a body kept for reading it again."""
+
+_TOO_LARGE = "the body was too large to be kept for reading it again"
+
+
+class _Tape:
+    """The pieces pulled so far, shared by all readers of one body."""
+
+    __slots__ = ("ended", "error", "lock", "pieces", "room", "sole_reader", "source")
+
+    def __init__(self, source: AsyncIterator[bytes] | None, pieces: list[bytes], room: int) -> None:
+        self.source = source
+        self.pieces = pieces
+        self.room = room
+        self.sole_reader: Body | None = None  # set once the limit is passed and pieces are gone
+        self.ended = source is None
+        self.error: BaseException | None = None
+        self.lock = asyncio.Lock()
+
+
+class Body:
+    """One reader of a message body.
+
+    Attributes:
+        length: size in bytes where it is known before reading (`Content-Length`), else None.
+    """
+
+    __slots__ = ("_position", "_tape", "length")
+
+    def __init__(self, source: AsyncIterator[bytes], length: int | None, *, keep: int = 0) -> None:
+        """Read from `source`; keep up to `keep` bytes for `replay`."""
+        self.length = length
+        self._tape = _Tape(source, [], keep)
+        self._position = 0
+
+    @classmethod
+    def of(cls, data: bytes) -> "Body":
+        """Return a body of these bytes, which can be replayed whatever its size."""
+        body = cls.__new__(cls)
+        body.length = len(data)
+        body._tape = _Tape(None, [data] if data else [], len(data))
+        body._position = 0
+        return body
+
+    async def read(self) -> bytes:
+        """Return the next piece, which is never empty before the end; `b""` at the end.
+
+        Raises:
+            BodyError: the source broke off, or another reader went past what is kept.
+        """
+        tape = self._tape
+        if self._position < len(tape.pieces):
+            return self._next_kept()
+        async with tape.lock:
+            if self._position < len(tape.pieces):  # another reader pulled it meanwhile
+                return self._next_kept()
+            if tape.sole_reader not in (None, self):
+                raise BodyError(_TOO_LARGE)
+            return await self._pull(tape)
+
+    def _next_kept(self) -> bytes:
+        piece = self._tape.pieces[self._position]
+        self._position += 1
+        return piece
+
+    async def _pull(self, tape: _Tape) -> bytes:
+        if tape.error is not None:
+            raise BodyError(str(tape.error)) from tape.error
+        if tape.ended:
+            return b""
+        assert tape.source is not None
+        try:
+            piece = await anext(tape.source, b"")
+        except Exception as error:
+            tape.error = error
+            raise BodyError(str(error)) from error
+        if not piece:
+            tape.ended = True
+        elif tape.sole_reader is None and len(piece) <= tape.room:
+            tape.room -= len(piece)
+            tape.pieces.append(piece)
+            self._position += 1
+        else:
+            tape.sole_reader = self
+            tape.pieces.clear()
+            self._position = 0
+        return piece
+
+    def replay(self) -> "Body":
+        """Return a reader that starts at the first byte.
+
+        Raises:
+            BodyError: more was read than the body keeps.
+        """
+        if self._tape.sole_reader is not None:
+            raise BodyError(_TOO_LARGE)
+        again = Body.__new__(Body)
+        again.length = self.length
+        again._tape = self._tape
+        again._position = 0
+        return again
+
+    async def whole(self, limit: int) -> bytes | None:
+        """Return all that is left, or None as soon as it turns out to be more than `limit` bytes."""
+        if self.length is not None and self.length > limit:
+            return None
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self.read():
+            size += len(piece)
+            if size > limit:
+                return None
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[bytes]:
+        while piece := await self.read():
+            yield piece

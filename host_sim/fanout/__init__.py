@@ -1,0 +1,1 @@
+"""Plays the GRIP proxy: holds clients, subscribes them, delivers what is published."""

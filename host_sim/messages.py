@@ -1,0 +1,251 @@
+"""What the rooms of the simulator hand to one another, and the three doors between them.
+
+`edge`, `sandbox`, `fanout` and `http1` import this module and never each other's; `simulator`
+joins them. Values are immutable; a `Downstream` and a `Tunnel` are live and belong to the event
+loop.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Protocol
+
+import h11
+
+from grip.headers import Headers
+from host_sim.body import Body
+from host_sim.trace import Trace
+
+__all__ = [
+    "Address",
+    "Downstream",
+    "Failed",
+    "HandedOff",
+    "Handler",
+    "HandoffTarget",
+    "Outcome",
+    "Piece",
+    "Request",
+    "Responded",
+    "Response",
+    "SandboxRunner",
+    "Tunnel",
+    "Upstream",
+]
+
+type Address = tuple[str, int]
+"""Host and port of a socket."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as a client, the guest or the proxy made it.
+
+    Attributes:
+        method: any token, case kept.
+        scheme: `http` or `https`.
+        authority: host and optional port the request is for.
+        target: path and query exactly as received, starting with `/` (or `*`).
+        headers: fields in order, with repetition, case kept.
+        body: to be read once; `body.replay()` reads it again.
+        client: address of the client, None for requests made inside the simulator.
+        server: address of the listener that took it, likewise.
+        trace: the story of the client's request this one is part of.
+        hops: how often this request has been handed off already; bounds loops.
+    """
+
+    method: str
+    scheme: str
+    authority: str
+    target: str
+    headers: Headers
+    body: Body
+    client: Address | None
+    server: Address | None
+    trace: Trace
+    hops: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A response head and its body still to be read.
+
+    Attributes:
+        status: 200 to 999; 101 when `tunnel` is given.
+        reason: reason phrase, possibly empty or not a usual one.
+        headers: fields in order, less those of framing and connection (`Content-Length`,
+            `Transfer-Encoding`, `Connection`, `Keep-Alive`); framing follows from `body.length`.
+            A response to HEAD, and a 204 or 304, keeps its `Content-Length` field here.
+        body: its `length` is None when it came chunked or ends with the connection.
+        tunnel: the connection after `101 Switching Protocols`.
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    body: Body
+    tunnel: "Tunnel | None" = None
+
+
+class Piece:
+    """Content for many clients; framed as an HTTP/1.1 chunk once, however many take it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    @functools.cached_property
+    def chunk(self) -> bytes:
+        """The content as one chunk (RFC 9112 §7.1), framed by h11; empty for empty content."""
+        if not self.content:
+            return b""  # an empty chunk would end the body
+        framer = h11.Connection(h11.CLIENT)
+        framer.send(
+            h11.Request(
+                method="POST",
+                target="/",
+                headers=[("Host", "-"), ("Transfer-Encoding", "chunked")],
+            )
+        )
+        framed = framer.send(h11.Data(data=self.content))
+        assert framed is not None
+        return framed
+
+
+class Downstream(Protocol):
+    """The client's side of one request: where its answer goes.
+
+    All methods return at once; what cannot be sent yet is buffered. After the client has gone they
+    do nothing.
+    """
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client has gone, or the answer is complete."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes written and not yet taken by the client's connection."""
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """Call `callback` as soon as the client goes before the answer is complete."""
+
+    def send_head(self, status: int, reason: str, headers: Headers, length: int | None) -> None:
+        """Send the response head; `length` None means chunked.
+
+        Framing and connection fields in `headers` are ignored, save `Content-Length` in an answer
+        that has no body (HEAD, 204, 304).
+        """
+
+    def write(self, data: "bytes | Piece") -> None:
+        """Send a part of the body; empty data sends nothing. Ignored where none may be sent."""
+
+    async def drain(self) -> None:
+        """Wait until little enough is buffered to write more."""
+
+    def finish(self) -> None:
+        """End the answer properly. One that is shorter than announced is aborted instead."""
+
+    def abort(self) -> None:
+        """Cut the connection so that the client notices an incomplete answer."""
+
+    def upgrade(self, headers: Headers) -> "Tunnel":
+        """Answer `101 Switching Protocols` with exactly these fields and give the connection away."""
+
+
+class Tunnel(Protocol):
+    """A connection after `101`: bytes in both directions. Methods return at once."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes written and not yet taken by the peer's connection."""
+
+    def start(self, on_data: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
+        """Deliver bytes to `on_data`, first those that came with the head; then `on_gone`, once."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def pause_reading(self) -> None:
+        """Take no more bytes from the peer until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Take bytes from the peer again."""
+
+    def close(self) -> None:
+        """Send what is buffered, then close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Responded:
+    """The guest answered; its body may still be growing."""
+
+    response: Response
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOff:
+    """The guest gave the client away (`redirect-to-…-proxy`).
+
+    Attributes:
+        backend: name of the backend, unchecked.
+        to_fanout: true for the GRIP proxy, false for WebSocket pass-through.
+        method, target, headers: the request as the guest passed it; the body is always the
+            client's own, and some headers stay the client's (see `edge.handoff`).
+    """
+
+    backend: str
+    to_fanout: bool
+    method: str
+    target: str
+    headers: Headers
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The guest neither answered nor handed off.
+
+    Attributes:
+        status: what the client gets.
+        reason: for the log: trap, time-out, error result, with what to do about it.
+    """
+
+    status: int
+    reason: str
+
+
+type Outcome = Responded | HandedOff | Failed
+
+
+class SandboxRunner(Protocol):
+    """Runs the guest."""
+
+    async def run(self, request: Request) -> Outcome:
+        """Return as soon as the outcome is decided; the guest may go on in the background."""
+
+
+class Upstream(Protocol):
+    """Reaches backends by name."""
+
+    async def send(self, request: Request, backend: str) -> Response:
+        """Return the response head of `backend`, its body still to be read.
+
+        Raises:
+            BackendError: there is no response head.
+        """
+
+
+class HandoffTarget(Protocol):
+    """Takes clients that were handed off."""
+
+    async def take(self, request: Request, backend: str, downstream: Downstream) -> None:
+        """Serve the client from here on; returns when it is served or held."""
+
+
+class Handler(Protocol):
+    """Answers the requests of a listener."""
+
+    async def __call__(self, request: Request, downstream: Downstream) -> None:
+        """Answer `request` on `downstream`, or see to it that somebody does later."""

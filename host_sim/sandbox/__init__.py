@@ -1,0 +1,1 @@
+"""Runs the guest: wasmtime, its limits, and the host functions it calls."""
