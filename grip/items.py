@@ -53,7 +53,7 @@ class HttpResponseFormat:
     action: Action = Action.SEND
     code: int = 200
     reason: str | None = None
-    headers: Headers = Headers()
+    headers: Headers = dataclasses.field(default_factory=Headers)
     body: bytes | None = b""
     patch: tuple[Mapping[str, object], ...] | None = None
     content_filters: tuple[str, ...] | None = None

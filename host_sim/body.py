@@ -42,20 +42,23 @@ class Body:
 
     __slots__ = ("_position", "_tape", "length")
 
-    def __init__(self, source: AsyncIterator[bytes], length: int | None, *, keep: int = 0) -> None:
+    def __init__(
+        self,
+        source: AsyncIterator[bytes] | None,
+        length: int | None,
+        *,
+        keep: int = 0,
+        tape: _Tape | None = None,
+    ) -> None:
         """Read from `source`; keep up to `keep` bytes for `replay`."""
         self.length = length
-        self._tape = _Tape(source, [], keep)
+        self._tape = tape or _Tape(source, [], keep)
         self._position = 0
 
     @classmethod
     def of(cls, data: bytes) -> "Body":
         """Return a body of these bytes, which can be replayed whatever its size."""
-        body = cls.__new__(cls)
-        body.length = len(data)
-        body._tape = _Tape(None, [data] if data else [], len(data))
-        body._position = 0
-        return body
+        return cls(None, len(data), tape=_Tape(None, [data] if data else [], 0))
 
     async def read(self) -> bytes:
         """Return the next piece, which is never empty before the end; `b""` at the end.
@@ -109,14 +112,10 @@ class Body:
         """
         if self._tape.sole_reader is not None:
             raise BodyError(_TOO_LARGE)
-        again = Body.__new__(Body)
-        again.length = self.length
-        again._tape = self._tape
-        again._position = 0
-        return again
+        return Body(None, self.length, tape=self._tape)
 
     async def whole(self, limit: int) -> bytes | None:
-        """Return all that is left, or None as soon as it turns out to be more than `limit` bytes."""
+        """Return all that is left, or None as soon as it is known to exceed `limit` bytes."""
         if self.length is not None and self.length > limit:
             return None
         pieces: list[bytes] = []
