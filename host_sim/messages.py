@@ -149,7 +149,7 @@ class Downstream(Protocol):
         """Cut the connection so that the client notices an incomplete answer."""
 
     def upgrade(self, headers: Headers) -> "Tunnel":
-        """Answer `101 Switching Protocols` with exactly these fields; the connection is given up."""
+        """Answer 101 with exactly these fields and give the connection away (RFC 9110 §7.8)."""
 
 
 class Tunnel(Protocol):
