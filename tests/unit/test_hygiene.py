@@ -58,11 +58,12 @@ def test_no_path_of_a_machine_is_named(path: Path) -> None:
 
 
 def test_paths_named_in_the_documents_exist() -> None:
-    missing = []
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for name in re.findall(
-            r"`((?:grip|guest|host_sim|tests|docs|wit|bench)/[\w./-]*)`", document.read_text()
-        ):
-            if not (ROOT / name).exists():
-                missing.append(f"{document.name}: {name}")
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    ours = re.compile(r"`((?:grip|guest|host_sim|tests|docs|wit|bench)/[\w./-]*)`")
+    missing = [
+        f"{document.name}: {name}"
+        for document in documents
+        for name in ours.findall(document.read_text())
+        if not (ROOT / name).exists()
+    ]
     assert not missing

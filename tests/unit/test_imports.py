@@ -60,7 +60,7 @@ def below(name: str, prefix: str) -> bool:
     return name == prefix or name.startswith(prefix + ".")
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=str)
 def test_module_imports_only_what_its_room_may(name: str, path: Path) -> None:
     room = max((entry for entry in ALLOWED if below(name, entry)), key=len)
     allowed = (room, *ALLOWED[room])
@@ -69,15 +69,13 @@ def test_module_imports_only_what_its_room_may(name: str, path: Path) -> None:
     assert not wrong, f"{name} ({room}) may import {allowed}, not {sorted(wrong)}"
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=str)
 def test_only_the_bindings_know_the_generated_world(name: str, path: Path) -> None:
     if any(below(i, "wit_world") for i in imports_of(path)):
         assert name in WIT_WORLD_IMPORTERS
 
 
-@pytest.mark.parametrize(
-    ("name", "path"), [m for m in modules() if below(m[0], "grip")], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("name", "path"), [m for m in modules() if below(m[0], "grip")], ids=str)
 def test_grip_is_sans_io(name: str, path: Path) -> None:
     assert not imports_of(path) & FORBIDDEN_IN_GRIP, name
 
