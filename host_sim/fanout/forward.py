@@ -1,0 +1,133 @@
+"""Requests on their way to a backend: cleaned of what a client may not say, signed, and bounded.
+
+Every request of the proxy passes here, the repeated ones, those for links and those of
+WebSocket-over-HTTP too. Source: GRIP §2.1 (what the origin receives), §2.2 (`Grip-Sig`);
+RFC 9110 §7.6.1 (fields of the connection).
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Final
+
+from grip.headers import Headers
+from host_sim.body import Body
+from host_sim.errors import BackendError, BackendFault
+from host_sim.messages import Request, Response, Upstream
+
+__all__ = ["FEATURES", "TIMEOUT_S", "Forwarder", "Signer"]
+
+FEATURES: Final = ", ".join(
+    (
+        "status",
+        "session",
+        "link:next",
+        "link:gone",
+        "filter:skip-self",
+        "filter:skip-users",
+        "filter:require-sub",
+        "filter:build-id",
+        "filter:var-subst",
+    )
+)
+"""Value of `Grip-Feature`."""
+
+TIMEOUT_S = 600.0
+"""How long a backend may take to answer."""
+
+type Signer = Callable[[], str]
+"""Makes the value of a `Grip-Sig`, afresh for each request."""
+
+# Framing and connection fields (RFC 9110 §7.6.1) do not survive a hop; without `Accept-Encoding`
+# no backend compresses what published content is to be appended to.
+_NOT_FORWARDED: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "pushpin-route",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-forwarded-for",  # joined into one field
+        "x-forwarded-proto",  # what a client says of its own connection is worth nothing
+        "x-forwarded-protocol",
+    }
+)
+
+
+class Forwarder:
+    """Sends requests to backends in the name of the proxy."""
+
+    def __init__(
+        self, upstream: Upstream, signer: Signer, *, timeout_s: float | None = TIMEOUT_S
+    ) -> None:
+        """Reach backends through `upstream`, which must answer within `timeout_s` seconds."""
+        self._upstream = upstream
+        self._signer = signer
+        self._timeout_s = timeout_s
+
+    @staticmethod
+    def clean(headers: Headers) -> Headers:
+        """Return a client's fields less those a backend must not see (§2.1).
+
+        Gone are all `Grip-*`, so that a client can neither sign nor instruct, and the fields of
+        the connection, also those it nominates (RFC 9110 §7.6.1).
+        """
+        nominated = {
+            name.strip().lower()
+            for value in headers.get_all("Connection")
+            for name in value.split(",")
+        } - {"host", "content-length"}
+        cleaned = headers.where(
+            lambda name: (
+                name not in _NOT_FORWARDED
+                and name not in nominated
+                and not name.startswith("grip-")
+            )
+        )
+        forwarded_for = headers.get_all("X-Forwarded-For")
+        if forwarded_for:
+            cleaned = cleaned.plus(("X-Forwarded-For", ", ".join(forwarded_for)))
+        return cleaned
+
+    async def send(
+        self,
+        request: Request,
+        backend: str,
+        *,
+        method: str | None = None,
+        target: str | None = None,
+        headers: Headers | None = None,
+        body: Body | None = None,
+    ) -> Response:
+        """Send a client's request to `backend`, or another one on its behalf.
+
+        What is not given is the client's own: `headers` are `clean(request.headers)` then, `body`
+        what is left to read of it. The signature and the other fields of the proxy are added.
+        The request belongs to the same trace and is one hop further on.
+
+        Raises:
+            BackendError: there is no response head, or none in time.
+        """
+        cleaned = self.clean(request.headers) if headers is None else headers
+        added = [("Grip-Sig", self._signer()), ("Grip-Feature", FEATURES)]
+        if request.scheme == "https":
+            added.append(("X-Forwarded-Proto", "https"))
+        sent = dataclasses.replace(
+            request,
+            method=request.method if method is None else method,
+            target=request.target if target is None else target,
+            headers=cleaned.plus(*added),
+            body=request.body if body is None else body,
+            hops=request.hops + 1,
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._upstream.send(sent, backend)
+        except TimeoutError:
+            detail = f"no response head within {self._timeout_s:g} s"
+            raise BackendError(backend, BackendFault.TIMEOUT, detail) from None

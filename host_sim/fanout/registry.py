@@ -1,0 +1,135 @@
+"""Who is subscribed to which channel, and the delivery of items to them.
+
+Synchronous: nothing here awaits, so a publish has reached every subscriber's connection buffer
+when `publish` returns, and what a subscriber gets is in the order of the items. What an item does
+to a subscriber is the subscriber's business. Source: GRIP §8.3, §9.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Protocol, assert_never
+
+from grip import sequence
+from grip.items import Item
+from host_sim.fanout.alarm import Alarm, Clock
+from host_sim.fanout.delivery import Delivery
+
+__all__ = ["Registry", "Subscriber"]
+
+_log = logging.getLogger("host_sim.fanout")
+
+
+class Subscriber(Protocol):
+    """Somebody who waits for items; compared and hashed by identity."""
+
+    def deliver(self, channel: str, delivery: Delivery) -> None:
+        """Take an item of a channel. Called only while subscribed to it; must not block."""
+
+    def refresh(self) -> None:
+        """Ask the backend again if this subscriber can (§9.5); must not block."""
+
+
+class Registry:
+    """Channels and their subscribers, in the order in which they subscribed."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Take times from `clock`, by default from the event loop that runs at the first use."""
+        self._clock = clock
+        self._alarm: Alarm | None = None
+        self._sequencer = sequence.Sequencer()
+        self._channels: dict[str, dict[Subscriber, None]] = {}
+        self._channels_of: dict[Subscriber, tuple[str, ...]] = {}
+
+    def subscribe(self, channel: str, subscriber: Subscriber) -> None:
+        """Subscribe to `channel`; a second time does nothing."""
+        subscribers = self._channels.setdefault(channel, {})
+        if subscriber not in subscribers:
+            subscribers[subscriber] = None
+            self._channels_of[subscriber] = (*self._channels_of.get(subscriber, ()), channel)
+            self._sequence(sequence.Joined(channel))
+
+    def unsubscribe(self, channel: str, subscriber: Subscriber, *, linger_s: float = 0.0) -> None:
+        """End a subscription if there is one.
+
+        For `linger_s` seconds more the channel counts as subscribed to (§9.1): what has been
+        processed on it stays known, and who comes next is not the first.
+        """
+        subscribers = self._channels.get(channel)
+        if subscribers is None or subscriber not in subscribers:
+            return
+        del subscribers[subscriber]
+        if not subscribers:
+            del self._channels[channel]
+        left = tuple(name for name in self._channels_of[subscriber] if name != channel)
+        if left:
+            self._channels_of[subscriber] = left
+        else:
+            del self._channels_of[subscriber]
+        self._sequence(sequence.Left(channel, linger_s))
+
+    def leave(self, subscriber: Subscriber, *, linger_s: float = 0.0) -> None:
+        """End all subscriptions of `subscriber`."""
+        for channel in self._channels_of.get(subscriber, ()):
+            self.unsubscribe(channel, subscriber, linger_s=linger_s)
+
+    def channels_of(self, subscriber: Subscriber) -> tuple[str, ...]:
+        """Return the channels of `subscriber`, in the order of subscription."""
+        return self._channels_of.get(subscriber, ())
+
+    def has(self, channel: str) -> bool:
+        """Tell whether anybody is subscribed to `channel`."""
+        return channel in self._channels
+
+    def last(self, channel: str) -> str | None:
+        """Return the id of the last item processed on `channel`, None if it is not known."""
+        return self._sequencer.last(channel)
+
+    def forget(self, channel: str) -> None:
+        """Forget the last id of `channel`, since a subscriber has found a gap (§9.4)."""
+        self._sequence(sequence.Forgotten(channel))
+
+    def recover(self) -> None:
+        """Forget all last ids and let all subscribers ask their backends again (§8.1)."""
+        self._sequence(sequence.Recovered())
+
+    def publish(self, items: Iterable[Item]) -> None:
+        """Deliver items, or keep them back until their predecessors have come (§9.3)."""
+        for item in items:
+            self._sequence(sequence.Arrived(item))
+
+    def _sequence(self, event: sequence.SequenceEvent) -> None:
+        if self._clock is None:
+            self._clock = asyncio.get_running_loop()
+        for action in self._sequencer.handle(event, self._clock.time()):
+            match action:
+                case sequence.Process(item):
+                    self._deliver(item)
+                case sequence.Refresh(channel):
+                    self._refresh(channel)
+                case sequence.Drop(item, reason):
+                    _log.info(
+                        "channel %r: item %r dropped: %s", item.channel, item.id, reason.value
+                    )
+                case _ as never:
+                    assert_never(never)
+        if self._alarm is None:
+            self._alarm = Alarm(self._clock, lambda: self._sequence(sequence.Tick()))
+        self._alarm.set(self._sequencer.deadline)
+
+    def _deliver(self, item: Item) -> None:
+        channel = item.channel
+        subscribers = self._channels.get(channel)
+        if subscribers is None:
+            return
+        delivery = Delivery(item)
+        for subscriber in tuple(subscribers):  # any of them may leave, or make others leave
+            if subscriber in subscribers:
+                try:
+                    subscriber.deliver(channel, delivery)
+                except Exception:  # noqa: BLE001 - one subscriber's fault is not the others'
+                    _log.exception("channel %r: an item could not be delivered", channel)
+
+    def _refresh(self, channel: str) -> None:
+        for subscriber in tuple(self._channels.get(channel, ())):
+            subscriber.refresh()
