@@ -114,6 +114,25 @@ class Body:
             raise BodyError(_TOO_LARGE)
         return Body(None, self.length, tape=self._tape)
 
+    @property
+    def at_hand(self) -> tuple[bytes, ...] | None:
+        """The pieces still to be read, when none has to be waited for any more; else None."""
+        return tuple(self._tape.pieces[self._position :]) if self._tape.ended else None
+
+    async def aclose(self) -> None:
+        """Say that nobody reads on, so that the source stops; not while a `read` is pending.
+
+        Whoever takes a response and does not read its body to the end calls this. Other readers of
+        the same body get what is kept, then `BodyError`.
+        """
+        tape = self._tape
+        if tape.ended or tape.error is not None:
+            return
+        tape.error = BodyError("the body was closed before its end")
+        close = getattr(tape.source, "aclose", None)  # async generators have it
+        if close is not None:
+            await close()
+
     async def whole(self, limit: int) -> bytes | None:
         """Return all that is left, or None as soon as it is known to exceed `limit` bytes."""
         if self.length is not None and self.length > limit:
