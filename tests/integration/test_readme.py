@@ -1,0 +1,135 @@
+"""The commands of the README, run as they stand there, with only the ports replaced."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PORTS = {"edge": "7676", "fanout": "7677", "publish": "5561"}
+
+pytestmark = [
+    pytest.mark.wasm,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+]
+
+
+def block(kind: str, containing: str) -> str:
+    """Return the one fenced block of a kind that contains a text."""
+    (found,) = [text for language, text in BLOCKS if language == kind and containing in text]
+    return str(found)
+
+
+class Served:
+    """`make serve`, running on free ports."""
+
+    def __init__(self, printed: str) -> None:
+        self.printed = printed
+        self.ports = {
+            PORTS[name]: re.search(rf"^ +{name} +http://127\.0\.0\.1:(\d+)", printed, re.MULTILINE)[
+                1
+            ]  # type: ignore[index]  # a miss is the failure
+            for name in PORTS
+        }
+
+    def here(self, command: str) -> str:
+        """Return a command of the README with the ports that were really taken."""
+        for documented, real in self.ports.items():
+            command = command.replace(f"127.0.0.1:{documented}", f"127.0.0.1:{real}")
+        return command
+
+
+async def shell(command: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        "bash",
+        "-c",
+        command,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
+    )
+
+
+async def stop(process: asyncio.subprocess.Process, number: int = signal.SIGINT) -> None:
+    """Signal a whole process group, as Ctrl-C in a terminal does, and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+    await process.wait()
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    assert "make serve" in block("sh", "make test")
+    flags = "--addr 127.0.0.1:0 --proxy-port 0 --publish-port 0"
+    process = await shell(f"make -s serve SERVE_FLAGS='{flags}'")
+    assert process.stdout is not None
+    printed = ""
+    try:
+        while not re.search(r"^ready in", printed, re.MULTILINE):
+            line = await asyncio.wait_for(process.stdout.readline(), 120)
+            assert line, f"make serve ended early:\n{printed}"
+            printed += line.decode()
+        yield Served(printed)
+    finally:
+        await stop(process)
+
+
+def shape(text: str) -> list[str]:
+    """Return lines less what differs from run to run: ports and times."""
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+    return re.sub(r"ready in .*", "ready in TIME", text).splitlines()
+
+
+async def test_make_serve_prints_what_the_readme_shows(served: Served) -> None:
+    shown = shape(block("text", "host-sim 0"))
+    printed = shape(served.printed)
+    assert printed[-len(shown) :] == shown
+
+
+async def test_listening_and_publishing_as_the_readme_says(served: Served) -> None:
+    listener = await shell(served.here(block("sh", "/stream")).replace("curl", "curl -sSi"))
+    assert listener.stdout is not None
+    try:
+        await listener.stdout.readuntil(b"\r\n\r\n")
+        publisher = await shell(
+            served.here(block("sh", "http-response")).replace("curl", "curl -sS")
+        )
+        printed, _ = await publisher.communicate()
+        assert printed.decode() == block("text", "Published")
+        assert await listener.stdout.readline() == b"hello\n"
+    finally:
+        await stop(listener, signal.SIGKILL)
+
+
+async def test_the_printed_publish_command_works_as_pasted(served: Served) -> None:
+    commands = {
+        name: re.search(rf"^ +{name} +(curl .*)$", served.printed, re.MULTILINE)[1]  # type: ignore[index]  # a miss is the failure
+        for name in ("listen", "publish")
+    }
+    listener = await shell(commands["listen"].replace("curl", "curl -sSi"))
+    assert listener.stdout is not None
+    try:
+        await listener.stdout.readuntil(b"\r\n\r\n")
+        publisher = await shell(commands["publish"])
+        assert (await publisher.communicate())[0] == b"Published\n"
+        assert await listener.stdout.readline() == b"hello\n"
+    finally:
+        await stop(listener, signal.SIGKILL)
+
+
+async def test_the_python_example_runs() -> None:
+    code = block("python", "Simulator").replace("...", "assert edge.url")
+    namespace: dict[str, object] = {}
+    exec(code, namespace)
+    test = namespace["test_a_published_message_arrives"]
+    assert callable(test)
+    await test()
