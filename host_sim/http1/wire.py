@@ -1,0 +1,143 @@
+"""Between the values of `messages` and the events of h11; no input or output.
+
+Field bytes go through unchanged in both directions. Fields that concern one connection only are
+taken off here, in one place (RFC 9110 §7.6.1, RFC 9112 §6).
+"""
+
+import re
+from collections.abc import Iterable
+
+import h11
+
+from grip.errors import shorten
+from grip.headers import Headers
+
+__all__ = [
+    "CONNECTION_FIELDS",
+    "Pairs",
+    "Refusal",
+    "bodiless",
+    "body_length",
+    "check_request",
+    "content_length",
+    "decode",
+    "encode",
+    "head_size",
+    "response_event",
+    "split_target",
+]
+
+type Pairs = Iterable[tuple[bytes, bytes]]
+"""Fields as h11 gives them: names in lower case."""
+
+CONNECTION_FIELDS = frozenset(
+    {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"}
+)
+"""Lower-case names of the fields that a relay makes itself."""
+
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]*)?")
+"""Host and port (RFC 3986 §3.2), without user."""
+
+
+def decode(raw: bytes) -> str:
+    """Return text for bytes of a head; any bytes survive the way back through `encode`."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """Return the bytes that `decode` was given."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+class Refusal(Exception):  # noqa: N818  it is an answer, not a fault of ours
+    """A request is answered with an error before any handler sees it.
+
+    Attributes:
+        status: status of the answer.
+        detail: what is wrong with the request.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def check_request(request: h11.Request, max_bytes: int) -> None:
+    """Refuse what h11 lets pass and we do not serve.
+
+    Args:
+        request: a request head.
+        max_bytes: how long it may be on the wire; h11 looks at that only while it is incomplete.
+
+    Raises:
+        Refusal: it is too long, of another version, or asks for a tunnel to elsewhere.
+    """
+    size = head_size(request.method, request.target, b"HTTP/1.1", headers=request.headers)
+    if size > max_bytes:
+        raise Refusal(431, f"expected a head of at most {max_bytes} bytes, got {size}")
+    if request.http_version not in (b"1.0", b"1.1"):
+        raise Refusal(505, "expected HTTP/1.0 or HTTP/1.1")
+    if request.method == b"CONNECT":
+        raise Refusal(501, "this is not a forward proxy")
+
+
+def body_length(headers: Pairs) -> int | None:
+    """Return the length of a request's body in bytes, None when it is chunked."""
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        return None  # it wins over Content-Length (RFC 9112 §6.3)
+    return content_length(headers) or 0
+
+
+def content_length(headers: Pairs) -> int | None:
+    """Return the value of `Content-Length`, which h11 has checked, or None."""
+    return next((int(value) for name, value in headers if name == b"content-length"), None)
+
+
+def head_size(*line: bytes, headers: Pairs) -> int:
+    """Return how long a head is on the wire in bytes, less optional white space."""
+    fields = sum(len(name) + len(value) + 4 for name, value in headers)
+    return sum(len(part) + 1 for part in line) + fields
+
+
+def bodiless(method: str, status: int) -> bool:
+    """Tell whether an answer never has a body, whatever its fields say (RFC 9112 §6.3)."""
+    return method == "HEAD" or status in (204, 304)
+
+
+def response_event(
+    status: int, reason: str, headers: Headers, extra: Iterable[tuple[bytes, bytes]]
+) -> h11.Response:
+    """Return the head of a final response, `extra` fields last.
+
+    Raises:
+        h11.LocalProtocolError: the status or a field cannot be put on the wire.
+    """
+    return h11.Response(
+        status_code=status, reason=encode(reason), headers=[*headers.to_wire(), *extra]
+    )
+
+
+def split_target(target: str, host: str | None, own: str) -> tuple[str, str]:
+    """Return authority, and path with query, of a request target (RFC 9112 §3.2).
+
+    Args:
+        target: as received.
+        host: value of `Host`, which an absolute target overrides.
+        own: authority for a request that names none (HTTP/1.0).
+
+    Raises:
+        Refusal: this is no target for an origin server, or the host is not one.
+    """
+    authority, path = own if host is None else host, target
+    scheme, separator, rest = target.partition("://")
+    if separator and scheme.lower() in ("http", "https"):
+        end = min(at for at in (rest.find("/"), rest.find("?"), len(rest)) if at >= 0)
+        authority, path = rest[:end], rest[end:]
+        if not path.startswith("/"):
+            path = "/" + path
+    if not path.startswith("/") and path != "*":
+        raise Refusal(400, f"expected a target that starts with '/', got {shorten(target)}")
+    if not _AUTHORITY.fullmatch(authority):
+        raise Refusal(400, f"expected a host with an optional port, got {shorten(authority)}")
+    return authority, path
