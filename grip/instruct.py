@@ -13,8 +13,15 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 
 from grip.errors import RemoteProtocolError, shorten
-from grip.headers import Headers, is_field, parse_list, parse_parameters, parse_value, split_list
-from grip.json_object import JsonObject, decode_base64, load_json, parse_integer
+from grip.headers import Headers, is_field, parse_list, parse_parameters, split_list
+from grip.json_object import JsonObject, load_json, parse_integer
+from grip.keep_alive import (
+    DEFAULT_KEEP_ALIVE_S,
+    MIN_KEEP_ALIVE_S,
+    KeepAlive,
+    KeepAliveMode,
+    parse_keep_alive,
+)
 
 __all__ = [
     "MAX_CHANNELS",
@@ -38,13 +45,9 @@ MAX_FILTERS = 5  # filters of a channel; more are an error (Pushpin 1.41)
 MAX_STATUS = 999
 DEFAULT_TIMEOUT_S = 55
 MIN_TIMEOUT_S = 5
-DEFAULT_KEEP_ALIVE_S = 55
-MIN_KEEP_ALIVE_S = 1
 DEFAULT_LINK_TIMEOUT_S = 120
 
 _REASONS = {status.value: status.phrase for status in http.HTTPStatus}
-_CSTRING_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([^x])|)", re.DOTALL)
-_CSTRING = {b"\\": b"\\", b"r": b"\r", b"n": b"\n"}
 _NOT_IN_URI = re.compile(r"[\x00-\x20\x7f<>\"]")
 
 
@@ -55,13 +58,6 @@ class HoldMode(enum.Enum):
     STREAM = "stream"
 
 
-class KeepAliveMode(enum.Enum):
-    """When keep-alive data is due: after silence, or regularly."""
-
-    IDLE = "idle"
-    INTERVAL = "interval"
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A subscription: channel name, the id it is at, and its filters in order."""
@@ -69,15 +65,6 @@ class Channel:
     name: str
     prev_id: str | None = None
     filters: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KeepAlive:
-    """What to send into a stream, and after how many seconds."""
-
-    content: bytes
-    timeout_s: int = DEFAULT_KEEP_ALIVE_S
-    mode: KeepAliveMode = KeepAliveMode.IDLE
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +114,6 @@ class Instruct:
 
 
 _HOLD_MODES = {mode.value: mode for mode in HoldMode}
-_KEEP_ALIVE_MODES = {mode.value: mode for mode in KeepAliveMode}
 
 
 def usual_reason(status: int) -> str:
@@ -229,7 +215,7 @@ def _obey_headers(draft: _Draft, grip: Mapping[str, list[str]]) -> None:
     """Take over `Grip-*` headers (GRIP §3.3); names are in lower case."""
     for name, values in grip.items():
         if name == "grip-keep-alive":  # its data may be any bytes
-            draft.keep_alive = _parse_keep_alive(values[0])
+            draft.keep_alive = parse_keep_alive(values[0])
             continue
         for value in values:
             _check_utf8(name, value)
@@ -311,49 +297,6 @@ def _parse_seconds(what: str, text: str) -> int:
     return seconds
 
 
-def _parse_keep_alive(header: str) -> KeepAlive | None:
-    """Parse `data; format=F; timeout=N; mode=M` (GRIP §6.2)."""
-    if not header:
-        return None
-    value = parse_value(header)
-    data = value.value.encode("utf-8", "surrogateescape")
-    if not data:
-        raise RemoteProtocolError(f"expected data in grip-keep-alive, got {shorten(header)}")
-    mode = _KEEP_ALIVE_MODES.get(value.get("mode") or "idle")
-    if mode is None:
-        raise RemoteProtocolError(f"expected mode idle or interval, got {shorten(header)}")
-    match value.get("format") or "raw":
-        case "raw":
-            content = data
-        case "cstring":
-            content = _CSTRING_ESCAPE.sub(_unescape, data)
-        case "base64":
-            content = decode_base64(value.value)
-        case other:
-            raise RemoteProtocolError(f"expected raw, cstring or base64, got {shorten(other)}")
-    timeout = value.get("timeout")
-    timeout_s = (
-        DEFAULT_KEEP_ALIVE_S if timeout is None else _parse_seconds("grip-keep-alive", timeout)
-    )
-    return _keep_alive(content, timeout_s, mode)
-
-
-def _keep_alive(content: bytes, timeout_s: int, mode: KeepAliveMode) -> KeepAlive | None:
-    """Return a keep-alive, or None if there is nothing to send."""
-    if not content:
-        return None
-    return KeepAlive(content=content, timeout_s=max(timeout_s, MIN_KEEP_ALIVE_S), mode=mode)
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    hexadecimal, escaped = match.groups()
-    if hexadecimal is not None:
-        return bytes.fromhex(hexadecimal.decode())
-    if escaped is None:
-        raise RemoteProtocolError(f"expected a complete escape, got {shorten(match.string)}")
-    return _CSTRING.get(escaped, b"")
-
-
 def _check_utf8(name: str, value: str) -> None:
     """Refuse bytes that are no UTF-8: they could name a channel that nobody can publish to."""
     if not value.isascii():
@@ -382,11 +325,15 @@ def _obey_json(draft: _Draft, document: JsonObject) -> None:
             )
         keep_alive = hold.object("keep-alive", "keep-alive")
         if keep_alive is not None:
-            draft.keep_alive = _keep_alive(
-                keep_alive.content("content", "content-bin") or b"",
-                _or(keep_alive.integer("timeout"), DEFAULT_KEEP_ALIVE_S),
-                KeepAliveMode.INTERVAL,
-            )
+            content = keep_alive.content("content", "content-bin")
+            timeout_s = _or(keep_alive.integer("timeout"), DEFAULT_KEEP_ALIVE_S)
+            draft.keep_alive = None
+            if content:
+                draft.keep_alive = KeepAlive(
+                    content=content,
+                    timeout_s=max(timeout_s, MIN_KEEP_ALIVE_S),
+                    mode=KeepAliveMode.INTERVAL,
+                )
     draft.headers = []
     draft.body = b""
     response = document.object("response", "response")
