@@ -14,7 +14,7 @@ from typing import assert_never
 
 from grip.errors import LocalProtocolError, RemoteProtocolError, shorten
 from grip.headers import Headers, is_field
-from grip.json_object import JsonObject, load_json
+from grip.json_object import JsonObject, encode_content, load_json
 
 __all__ = [
     "Action",
@@ -364,25 +364,25 @@ def _encode_http_response(response: HttpResponseFormat) -> dict[str, object]:
         raise LocalProtocolError("expected either a body or a patch, so one of them as None")
     if response.patch is not None:
         return encoded | {"body-patch": response.patch}
-    return encoded | _encode_content("body", response.body or b"")
+    return encoded | encode_content("body", response.body or b"")
 
 
 def _encode_http_stream(stream: HttpStreamFormat) -> dict[str, object]:
     encoded = _encode_common(stream)
     if stream.action is not Action.SEND:
         return encoded
-    return encoded | _encode_content("content", stream.content)
+    return encoded | encode_content("content", stream.content)
 
 
 def _encode_ws_message(message: WsMessageFormat) -> dict[str, object]:
     encoded = _encode_common(message)
     match message.action, message.type:
         case Action.SEND, MessageType.TEXT:
-            return encoded | _encode_content("content", message.content)
+            return encoded | encode_content("content", message.content)
         case Action.SEND, MessageType.BINARY:  # `content-bin` alone makes a binary message
             return encoded | {"content-bin": base64.b64encode(message.content).decode()}
         case Action.SEND, kind:
-            return encoded | {"type": kind.value} | _encode_content("content", message.content)
+            return encoded | {"type": kind.value} | encode_content("content", message.content)
         case Action.CLOSE, _:
             if message.code is not None:
                 encoded["code"] = message.code
@@ -400,11 +400,3 @@ def _encode_common(
     if payload.content_filters is not None:
         encoded["content-filters"] = payload.content_filters
     return encoded
-
-
-def _encode_content(key: str, content: bytes) -> dict[str, object]:
-    """Return content as text where it is text, else as Base64."""
-    try:
-        return {key: content.decode()}
-    except UnicodeDecodeError:
-        return {f"{key}-bin": base64.b64encode(content).decode()}

@@ -6,6 +6,7 @@ field by name; what a field means is the caller's business.
 Source: GRIP §4, §8.2, §12.
 """
 
+import base64
 import binascii
 import json
 import re
@@ -14,7 +15,14 @@ from typing import Any, NoReturn
 from grip.errors import RemoteProtocolError, shorten
 from grip.headers import Headers, is_field
 
-__all__ = ["MAX_INTEGER", "JsonObject", "decode_base64", "load_json", "parse_integer"]
+__all__ = [
+    "MAX_INTEGER",
+    "JsonObject",
+    "decode_base64",
+    "encode_content",
+    "load_json",
+    "parse_integer",
+]
 
 MAX_INTEGER = 2**31 - 1
 
@@ -68,6 +76,18 @@ def decode_base64(text: str) -> bytes:
     return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
 
 
+def encode_content(key: str, content: bytes) -> dict[str, object]:
+    r"""Return the field that `JsonObject.content` reads: text where it is text, else Base64.
+
+    >>> encode_content("body", b"hello"), encode_content("body", b"\xff")
+    ({'body': 'hello'}, {'body-bin': '/w=='})
+    """
+    try:
+        return {key: content.decode()}
+    except UnicodeDecodeError:
+        return {f"{key}-bin": base64.b64encode(content).decode()}
+
+
 class JsonObject:
     """One JSON object, called `name` in the errors about it.
 
@@ -96,6 +116,11 @@ class JsonObject:
             comma = "," if len(head) > 1 else ""
             names = f"{', '.join(head)}{comma} or {last}" if head else last
             raise RemoteProtocolError(f"{self._name} does not contain {names}")
+
+    def value(self, key: str) -> object:
+        """Return a value of any type that must be there."""
+        self.require(key)
+        return self._values[key]
 
     def text(self, key: str) -> str | None:
         """Return a string."""
