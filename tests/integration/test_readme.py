@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,17 +29,20 @@ def block(kind: str, containing: str) -> str:
     return str(found)
 
 
+def printed_for(name: str, printed: str) -> str:
+    """Return what stands behind a name in the lines printed at the start."""
+    found = re.search(rf"^ +{name} +(.*)$", printed, re.MULTILINE)
+    assert found, f"{name} is not in:\n{printed}"
+    return found[1]
+
+
 class Served:
     """`make serve`, running on free ports."""
 
     def __init__(self, printed: str) -> None:
         self.printed = printed
-        self.ports = {
-            PORTS[name]: re.search(rf"^ +{name} +http://127\.0\.0\.1:(\d+)", printed, re.MULTILINE)[
-                1
-            ]  # type: ignore[index]  # a miss is the failure
-            for name in PORTS
-        }
+        urls = {name: urlsplit(printed_for(name, printed)) for name in PORTS}
+        self.ports = {PORTS[name]: url.port for name, url in urls.items()}
 
     def here(self, command: str) -> str:
         """Return a command of the README with the ports that were really taken."""
@@ -111,15 +115,13 @@ async def test_listening_and_publishing_as_the_readme_says(served: Served) -> No
 
 
 async def test_the_printed_publish_command_works_as_pasted(served: Served) -> None:
-    commands = {
-        name: re.search(rf"^ +{name} +(curl .*)$", served.printed, re.MULTILINE)[1]  # type: ignore[index]  # a miss is the failure
-        for name in ("listen", "publish")
-    }
-    listener = await shell(commands["listen"].replace("curl", "curl -sSi"))
+    listen = printed_for("listen", served.printed)
+    publish = served.printed.rpartition("  publish  ")[2].splitlines()[0]
+    listener = await shell(listen.replace("curl", "curl -sSi"))
     assert listener.stdout is not None
     try:
         await listener.stdout.readuntil(b"\r\n\r\n")
-        publisher = await shell(commands["publish"])
+        publisher = await shell(publish)
         assert (await publisher.communicate())[0] == b"Published\n"
         assert await listener.stdout.readline() == b"hello\n"
     finally:
