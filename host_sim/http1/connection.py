@@ -102,8 +102,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse on, or leave in h11 what belongs to the next request."""
-        if self._lingering or self._http.their_state is h11.MUST_CLOSE:
-            return  # nobody will read it
+        if self._deaf:
+            return
         self._http.receive_data(data)
         if self._exchange is not None and self._http.their_state not in _REQUEST_UNDER_WAY:
             self._unparsed += len(data)
@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Act on everything h11 has understood so far."""
-        while self._transport is not None and not self._lingering:
+        while self._transport is not None and not self._deaf:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
@@ -171,6 +171,11 @@ class Connection(asyncio.Protocol):
                     return
                 case _:  # NEED_DATA or PAUSED
                     return
+
+    @property
+    def _deaf(self) -> bool:
+        """Whether nothing that comes matters: the connection ends, or will after the answer."""
+        return self._lingering or self._http.their_state is h11.MUST_CLOSE
 
     def _begin(self, event: h11.Request) -> None:
         """Start the handler for a request whose head is complete."""
@@ -256,14 +261,12 @@ class Connection(asyncio.Protocol):
 
     def send(self, event: h11.Event) -> None:
         """Write what h11 makes of `event`."""
-        parts = self._http.send_with_data_passthrough(event)
-        if parts and self._transport is not None:
-            self._transport.writelines(parts)
-            self._wrote = True
+        # Joined by h11: `writelines` of CPython up to 3.13.1 never tells that a client is too slow.
+        self.write(self._http.send(event) or b"")
 
     def write(self, data: bytes) -> None:
         """Write bytes that are framed already."""
-        if self._transport is not None:
+        if data and self._transport is not None:
             self._transport.write(data)
             self._wrote = True
 

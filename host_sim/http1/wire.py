@@ -38,6 +38,9 @@ CONNECTION_FIELDS = frozenset(
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]*)?")
 """Host and port (RFC 3986 §3.2), without user."""
 
+_NOT_IN_A_REASON = re.compile(r"[\0-\x08\n-\x1f\x7f]")
+"""All but HTAB, SP, VCHAR and obs-text (RFC 9112 §4)."""
+
 
 def decode(raw: bytes) -> str:
     """Return text for bytes of a head; any bytes survive the way back through `encode`."""
@@ -113,6 +116,8 @@ def response_event(
     Raises:
         h11.LocalProtocolError: the status or a field cannot be put on the wire.
     """
+    if _NOT_IN_A_REASON.search(reason):  # h11 does not look
+        raise h11.LocalProtocolError(f"illegal reason phrase {shorten(reason)}")
     return h11.Response(
         status_code=status, reason=encode(reason), headers=[*headers.to_wire(), *extra]
     )
