@@ -1,0 +1,29 @@
+# The commands people and CI use; CONTRIBUTING.md says what each is for.
+.PHONY: setup build serve test check bench test-viceroy
+
+PY := .venv/bin/python
+
+setup:
+	@./build.sh --setup-only
+
+build:
+	@./build.sh
+
+# SERVE_FLAGS='--addr 127.0.0.1:8080' make serve
+serve: build
+	@exec .venv/bin/host-sim serve $(SERVE_FLAGS)
+
+test: build
+	@$(PY) -m pytest
+
+check: setup
+	@$(PY) -m ruff format --check
+	@$(PY) -m ruff check
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q -m "not slow and not wasm" tests/unit tests/property
+
+bench: build
+	@$(PY) -m bench $(BENCH_FLAGS)
+
+test-viceroy: build
+	@$(PY) -m pytest -rs -v tests/integration/test_viceroy.py
