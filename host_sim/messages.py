@@ -76,7 +76,8 @@ class Response:
         headers: fields in order, less those of framing and connection (`Content-Length`,
             `Transfer-Encoding`, `Connection`, `Keep-Alive`); framing follows from `body.length`.
             A response to HEAD, and a 204 or 304, keeps its `Content-Length` field here.
-        body: its `length` is None when it came chunked or ends with the connection.
+        body: its `length` is None when it came chunked or ends with the connection. It is to be
+            read to its end or closed (`Body.aclose`): until then a backend is kept waiting.
         tunnel: the connection after `101 Switching Protocols`.
     """
 
