@@ -308,7 +308,7 @@ def _check_utf8(name: str, value: str) -> None:
 
 def _obey_json(draft: _Draft, document: JsonObject) -> None:
     """Take over a JSON document (GRIP §4)."""
-    hold = document.object("hold", "hold")
+    hold = document.object("hold")
     if hold is not None:
         draft.mode = _parse_mode(_or(hold.text("mode"), "response"))
         draft.timeout_s = _or(hold.integer("timeout"), draft.timeout_s)
@@ -323,7 +323,7 @@ def _obey_json(draft: _Draft, document: JsonObject) -> None:
                     filters=channel.texts("filters") or (),
                 )
             )
-        keep_alive = hold.object("keep-alive", "keep-alive")
+        keep_alive = hold.object("keep-alive")
         if keep_alive is not None:
             content = keep_alive.content("content", "content-bin")
             timeout_s = _or(keep_alive.integer("timeout"), DEFAULT_KEEP_ALIVE_S)
@@ -336,7 +336,7 @@ def _obey_json(draft: _Draft, document: JsonObject) -> None:
                 )
     draft.headers = []
     draft.body = b""
-    response = document.object("response", "response")
+    response = document.object("response")
     if response is not None:
         code = response.integer("code", MAX_STATUS)
         if code is not None:

@@ -9,7 +9,7 @@ import base64
 import dataclasses
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from grip.errors import LocalProtocolError, RemoteProtocolError, shorten
@@ -209,7 +209,7 @@ def _parse_item(value: object) -> Item:
     item = JsonObject(value, "publish item object")
     channel = item.required_text("channel")
     item_id, prev_id = item.text("id"), item.text("prev-id")
-    formats = item.object("formats", "formats")
+    formats = item.object("formats")
     if formats is None:
         formats = item
         known = any(name in item for name in ("http-response", "http-stream", "ws-message"))
@@ -217,21 +217,24 @@ def _parse_item(value: object) -> Item:
         known = len(formats) > 0
     if not known:
         raise RemoteProtocolError("no formats specified")
-    response = formats.object("http-response", "'http-response'")
-    stream = formats.object("http-stream", "'http-stream'")
-    message = formats.object("ws-message", "'ws-message'")
     parsed = Item(
         channel=channel,
         id=item_id,
         prev_id=prev_id,
-        http_response=None if response is None else _parse_http_response(response),
-        http_stream=None if stream is None else _parse_http_stream(stream),
-        ws_message=None if message is None else _parse_ws_message(message),
+        http_response=_parse_format(formats, "http-response", _parse_http_response),
+        http_stream=_parse_format(formats, "http-stream", _parse_http_stream),
+        ws_message=_parse_format(formats, "ws-message", _parse_ws_message),
         meta=item.text_map("meta") or {},
         no_seq=item.boolean("no-seq") or False,
     )
     item.integer("size")  # for statistics only; checked as Pushpin does
     return parsed
+
+
+def _parse_format[Format](
+    formats: JsonObject, name: str, parse: Callable[[JsonObject], Format]
+) -> Format | None:
+    return parse(JsonObject(formats.value(name), f"'{name}'")) if name in formats else None
 
 
 def _parse_http_response(fields: JsonObject) -> HttpResponseFormat:

@@ -8,6 +8,7 @@ Source: GRIP §4, §8.2, §12.
 
 import base64
 import binascii
+import codecs
 import json
 import re
 from typing import Any, NoReturn
@@ -39,7 +40,7 @@ def load_json(data: bytes | str) -> object:
             pair, a number too long or nesting too deep to read.
     """
     try:
-        text = data if isinstance(data, str) else data.decode()
+        text = data if isinstance(data, str) else data.removeprefix(codecs.BOM_UTF8).decode()
         value: object = json.loads(text, parse_constant=_refuse_constant)
         if "\\ud" in text or "\\uD" in text:  # halves of pairs come from escapes only
             json.dumps(value, ensure_ascii=False).encode()
@@ -180,24 +181,24 @@ class JsonObject:
             raise RemoteProtocolError(f"{key} contains element with wrong type")
         return tuple(values)
 
-    def object(self, key: str, name: str) -> "JsonObject | None":
-        """Return an object, called `name` in errors about its fields."""
+    def object(self, key: str) -> "JsonObject | None":
+        """Return an object, called by its key in errors about its fields."""
         if key not in self._values:
             return None
         if not isinstance(self._values[key], dict):
             self._wrong_type(key)
-        return JsonObject(self._values[key], name)
+        return JsonObject(self._values[key], key)
 
-    def text_map(self, key: str) -> dict[str, str] | None:
-        """Return an object of strings."""
+    def text_map(self, key: str, name: str | None = None) -> dict[str, str] | None:
+        """Return an object of strings, called `name` in errors (by default the quoted key)."""
         if key not in self._values:
             return None
         values = self._values[key]
         if not isinstance(values, dict):
             self._wrong_type(key)
-        for name, value in values.items():
+        for child, value in values.items():
             if not isinstance(value, str):
-                raise RemoteProtocolError(f"'{key}' contains '{name}' with wrong type")
+                raise RemoteProtocolError(f"{name or repr(key)} contains '{child}' with wrong type")
         return values
 
     def headers(self, key: str) -> Headers | None:
@@ -206,20 +207,13 @@ class JsonObject:
             return None
         values = self._values[key]
         if isinstance(values, dict):
-            pairs = list(values.items())
+            pairs = list((self.text_map(key, key) or {}).items())
         elif isinstance(values, list):
-            for element in values:
-                if not isinstance(element, list):
-                    raise RemoteProtocolError(f"{key} contains element with wrong type")
-                if len(element) != 2:
-                    raise RemoteProtocolError(f"{key} contains list with wrong number of elements")
-            pairs = values
+            pairs = [_pair(key, element) for element in values]
         else:
             self._wrong_type(key)
         fields: list[tuple[str, str]] = []
         for name, value in pairs:
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise RemoteProtocolError(f"{key} contains '{shorten(name)}' with wrong type")
             trimmed = value.strip(" \t")
             if not is_field(name, trimmed):
                 raise RemoteProtocolError(f"{key} contains {shorten(name)} with invalid value")
@@ -240,3 +234,15 @@ class JsonObject:
 
     def _wrong_type(self, key: str) -> NoReturn:
         raise RemoteProtocolError(f"{self._name} contains '{key}' with wrong type")
+
+
+def _pair(key: str, element: object) -> tuple[str, str]:
+    """Return a header field given as a list of two strings."""
+    if not isinstance(element, list):
+        raise RemoteProtocolError(f"{key} contains element with wrong type")
+    if len(element) != 2:
+        raise RemoteProtocolError(f"{key} contains list with wrong number of elements")
+    for part, value in zip(("name", "value"), element, strict=True):
+        if not isinstance(value, str):
+            raise RemoteProtocolError(f"header contains {part} element with wrong type")
+    return element[0], element[1]
