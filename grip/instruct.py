@@ -250,21 +250,20 @@ def _obey_headers(draft: _Draft, grip: Mapping[str, list[str]]) -> None:
 
 def _obey_links(draft: _Draft, values: Iterable[str]) -> None:
     for link in parse_list(values):
-        if not link.parameters:
+        rel = link.get("rel")
+        if rel not in ("next", "gone"):
             continue
         uri = link.value[1:-1]
         if link.value != f"<{uri}>" or not _is_uri(uri):
             raise RemoteProtocolError(f"expected <URI> in grip-link, got {shorten(link.value)}")
-        match link.get("rel"):
-            case "next":
-                timeout = link.get("timeout")
-                draft.next_link = (
-                    Link(uri=uri)
-                    if timeout is None
-                    else Link(uri=uri, timeout_s=_parse_seconds("timeout of grip-link", timeout))
-                )
-            case "gone":
-                draft.gone_link = Link(uri=uri)
+        if rel == "gone":
+            draft.gone_link = Link(uri=uri)
+        else:
+            timeout = link.get("timeout")
+            timeout_s = DEFAULT_LINK_TIMEOUT_S
+            if timeout is not None:
+                timeout_s = _parse_seconds("timeout of grip-link", timeout)
+            draft.next_link = Link(uri=uri, timeout_s=timeout_s)
 
 
 def _is_uri(text: str) -> bool:
@@ -335,7 +334,7 @@ def _obey_json(draft: _Draft, document: JsonObject) -> None:
                     mode=KeepAliveMode.INTERVAL,
                 )
     draft.headers = []
-    draft.body = b""
+    body: bytes | None = None
     response = document.object("response")
     if response is not None:
         code = response.integer("code", MAX_STATUS)
@@ -351,7 +350,11 @@ def _obey_json(draft: _Draft, document: JsonObject) -> None:
             for pair in response.headers("headers") or ()
             if not (lower := pair[0].lower()).startswith("grip-") and lower != "content-length"
         ]
-        draft.body = response.content("body", "body-bin") or b""
+        body = response.content("body", "body-bin")
+    if body is None and draft.mode is None and draft.next_link is None:
+        # Pushpin insists, so it is better to hear of it here than in production.
+        raise RemoteProtocolError("expected a body, maybe empty, in a response that is not held")
+    draft.body = body or b""
 
 
 def _or[T](value: T | None, default: T) -> T:
