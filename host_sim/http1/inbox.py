@@ -18,11 +18,14 @@ READ_AHEAD = 64 << 10
 class Inbox(AsyncIterator[bytes]):
     """A queue of pieces with one reader at a time; ends by `end` or `fail`."""
 
-    __slots__ = ("_demand", "_ended", "_error", "_pieces", "_waiter", "size")
+    __slots__ = ("_demand", "_ended", "_error", "_pieces", "_refuse", "_waiter", "size")
 
-    def __init__(self, demand: Callable[[], None]) -> None:
-        """Call `demand` whenever a reader wants more than there is."""
+    def __init__(
+        self, demand: Callable[[], None], refuse: Callable[[], None] | None = None
+    ) -> None:
+        """Call `demand` when a reader wants more than there is, `refuse` when it wants no more."""
         self._demand = demand
+        self._refuse = refuse
         self._pieces: collections.deque[bytes] = collections.deque()
         self._ended = False
         self._error: str | None = None
@@ -40,10 +43,11 @@ class Inbox(AsyncIterator[bytes]):
         return self._ended or self._error is not None
 
     def feed(self, piece: bytes) -> None:
-        """Add a piece, which is not empty."""
-        self._pieces.append(piece)
-        self.size += len(piece)
-        self._wake()
+        """Add a piece, which is not empty; ignored once the body has ended."""
+        if not self.ended:
+            self._pieces.append(piece)
+            self.size += len(piece)
+            self._wake()
 
     def end(self) -> None:
         """Say that the body is complete."""
@@ -56,10 +60,14 @@ class Inbox(AsyncIterator[bytes]):
             self._error = reason
             self._wake()
 
-    def discard(self) -> None:
-        """Forget what waits: nobody will read it."""
+    async def aclose(self) -> None:
+        """Forget what waits and refuse what would come (`Body.aclose`)."""
         self._pieces.clear()
         self.size = 0
+        if not self.ended:
+            self.fail("the body was closed by its reader")
+            if self._refuse is not None:
+                self._refuse()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -11,6 +11,7 @@ import h11
 
 from grip.errors import shorten
 from grip.headers import Headers
+from host_sim.messages import Request
 
 __all__ = [
     "CONNECTION_FIELDS",
@@ -23,7 +24,9 @@ __all__ = [
     "decode",
     "encode",
     "head_size",
+    "request_event",
     "response_event",
+    "response_length",
     "split_target",
 ]
 
@@ -103,6 +106,15 @@ def head_size(*line: bytes, headers: Pairs) -> int:
     return sum(len(part) + 1 for part in line) + fields
 
 
+def response_length(headers: Pairs) -> int | None:
+    """Return the length of a response's body in bytes, None when its end tells (§6.3)."""
+    return (
+        None
+        if any(name == b"transfer-encoding" for name, _ in headers)
+        else content_length(headers)
+    )
+
+
 def bodiless(method: str, status: int) -> bool:
     """Tell whether an answer never has a body, whatever its fields say (RFC 9112 §6.3)."""
     return method == "HEAD" or status in (204, 304)
@@ -121,6 +133,33 @@ def response_event(
     return h11.Response(
         status_code=status, reason=encode(reason), headers=[*headers.to_wire(), *extra]
     )
+
+
+def request_event(request: Request) -> h11.Request:
+    """Return the head of a request, framed for its body; fields else as they are.
+
+    Raises:
+        h11.LocalProtocolError: method, target or a field cannot be put on the wire.
+    """
+    headers: list[tuple[bytes, bytes]] = []
+    length = request.body.length
+    given = request.headers.has("content-length")
+    framing = None
+    if length is None:
+        framing = (b"Transfer-Encoding", b"chunked")
+    elif length or given:
+        framing = (b"Content-Length", b"%d" % length)
+    for name, value in request.headers.to_wire():
+        match name.lower():
+            case b"content-length" | b"transfer-encoding":
+                if framing is not None and framing[0].lower() == name.lower():
+                    headers.append((name, framing[1]))  # in its place
+                    framing = None
+            case _:
+                headers.append((name, value))
+    if framing is not None:
+        headers.append(framing)
+    return h11.Request(method=request.method, target=encode(request.target), headers=headers)
 
 
 def split_target(target: str, host: str | None, own: str) -> tuple[str, str]:

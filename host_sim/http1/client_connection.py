@@ -1,0 +1,304 @@
+"""One connection to a backend: a request out, a response in, possibly at the same time.
+
+h11 frames and parses; this class moves bytes. A response may come before the request is complete
+(RFC 9112 §9.3): it is handed over at once, and the rest of the request still goes out.
+"""
+
+import asyncio
+from typing import Protocol, cast
+
+import h11
+
+from grip.headers import Headers
+from host_sim.body import Body
+from host_sim.errors import BackendFault, BodyError
+from host_sim.http1 import wire
+from host_sim.http1.inbox import Inbox
+from host_sim.http1.tunnel import SocketTunnel
+from host_sim.messages import Request, Response
+
+__all__ = ["ClientConnection", "Failure", "Pool"]
+
+
+class Failure(Exception):  # noqa: N818  turned into a BackendError, which knows the backend's name
+    """There is no response head.
+
+    Attributes:
+        fault: what went wrong.
+        silent: whether not a byte of an answer had come.
+    """
+
+    def __init__(self, fault: BackendFault, detail: str, *, silent: bool = False) -> None:
+        super().__init__(detail)
+        self.fault = fault
+        self.silent = silent
+
+
+class Pool(Protocol):
+    """The owner of connections, as they see it."""
+
+    max_head_bytes: int
+
+    def idle(self, connection: "ClientConnection") -> None:
+        """Take back a connection that can serve another request."""
+
+    def lost(self, connection: "ClientConnection") -> None:
+        """Hear that a connection has ended."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """Drives one h11 client connection; see the module."""
+
+    __slots__ = (
+        "_between_bytes_s", "_drained", "_head", "_http", "_inbox", "_method", "_pool", "_silent",
+        "_timer", "_transport", "_tunnel", "_upload", "reused",
+    )  # fmt: skip
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=pool.max_head_bytes)
+        self._transport: asyncio.Transport | None = None
+        self._head: asyncio.Future[Response] | None = None  # there while a response is awaited
+        self._inbox: Inbox | None = None  # there while a response body is coming in
+        self._tunnel: SocketTunnel | None = None  # has the transport, after 101
+        self._upload: asyncio.Task[None] | None = None
+        self._drained: asyncio.Event | None = None  # there while the backend reads too slowly
+        self._timer: asyncio.TimerHandle | None = None
+        self._between_bytes_s: float | None = None
+        self._method = ""
+        self._silent = True
+        self.reused = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, request: Request, between_bytes_s: float | None) -> Response:
+        """Send `request` and return the response as soon as its head is there.
+
+        Args:
+            request: `Content-Length` and `Transfer-Encoding` are made from `request.body.length`;
+                of a body known to be empty only a given `Content-Length` is told.
+            between_bytes_s: how long a reader of the response body waits for the next byte.
+
+        Raises:
+            Failure: there is none.
+            h11.LocalProtocolError: the request cannot be put on the wire.
+        """
+        self._method = request.method
+        self._between_bytes_s = between_bytes_s
+        self._silent = True
+        self._head = asyncio.get_running_loop().create_future()
+        try:
+            self._send(wire.request_event(request))
+            if request.body.length == 0:
+                self._send(h11.EndOfMessage())
+            else:
+                self._upload = asyncio.create_task(self._send_body(request.body))
+            return await self._head
+        except BaseException:  # cancellation too: half a request cannot be taken back
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+        elif self._tunnel is not None:
+            self._tunnel.abort()
+        self._stop()
+
+    # The request.
+
+    async def _send_body(self, body: Body) -> None:
+        try:
+            while piece := await body.read():
+                self._send(h11.Data(data=piece))
+                if self._drained is not None:
+                    await self._drained.wait()
+            self._send(h11.EndOfMessage())
+        except (BodyError, h11.LocalProtocolError) as error:
+            self._fail(BackendFault.CLOSED, f"the body of the request broke off: {error}")
+            return
+        self._upload = None
+        self._settle()
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    # The response.
+
+    def _advance(self) -> None:
+        """Act on everything h11 has understood so far."""
+        while self._transport is not None:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                _, ended = self._http.trailing_data
+                self._fail(BackendFault.CLOSED if ended else BackendFault.INVALID, str(error))
+                return
+            match event:
+                case h11.InformationalResponse(status_code=101):
+                    self._switch(event)
+                    return
+                case h11.InformationalResponse():
+                    pass  # 100 is answered by sending on; 103 is nobody's concern here
+                case h11.Response():
+                    self._begin(event)
+                case h11.Data(data=data):
+                    self._take(bytes(data))
+                case h11.EndOfMessage():
+                    if self._inbox is not None:
+                        self._inbox.end()
+                        self._inbox = None
+                    self._settle()
+                    return
+                case _:  # NEED_DATA, PAUSED or ConnectionClosed
+                    return
+
+    def _begin(self, event: h11.Response) -> None:
+        size = wire.head_size(b"HTTP/1.1 200", event.reason, headers=event.headers)
+        if size > self._pool.max_head_bytes:
+            limit = self._pool.max_head_bytes
+            self._fail(
+                BackendFault.INVALID, f"expected a head of at most {limit} bytes, got {size}"
+            )
+            return
+        headers = Headers.from_wire(event.headers.raw_items())
+        if wire.bodiless(self._method, event.status_code):
+            body = Body.of(b"")
+            kept = headers.where(lambda n: n == "content-length" or n not in wire.CONNECTION_FIELDS)
+        else:
+            self._inbox = Inbox(self._demand, self.abort)
+            body = Body(self._inbox, wire.response_length(event.headers))
+            kept = headers.without(*wire.CONNECTION_FIELDS)
+        self._answer(event, kept, body)
+
+    def _answer(
+        self,
+        event: h11.Response | h11.InformationalResponse,
+        headers: Headers,
+        body: Body,
+        tunnel: SocketTunnel | None = None,
+    ) -> None:
+        head, self._head = self._head, None
+        if head is not None and not head.done():
+            head.set_result(
+                Response(
+                    status=event.status_code,
+                    reason=wire.decode(bytes(event.reason)),
+                    headers=headers,
+                    body=body,
+                    tunnel=tunnel,
+                )
+            )
+
+    def _switch(self, event: h11.InformationalResponse) -> None:
+        if self._http.our_state is not h11.SWITCHED_PROTOCOL:
+            self._fail(BackendFault.INVALID, "101 before the request was complete")
+            return
+        early, _ = self._http.trailing_data
+        transport, self._transport = self._transport, None
+        self._tunnel = SocketTunnel(transport, early, lambda: self._pool.lost(self))
+        headers = Headers.from_wire(event.headers.raw_items())
+        self._answer(event, headers, Body.of(b""), self._tunnel)
+
+    def _take(self, data: bytes) -> None:
+        self._stop_timer()
+        if self._inbox is not None:
+            self._inbox.feed(data)
+            if self._inbox.full and self.usable:
+                assert self._transport is not None
+                self._transport.pause_reading()
+
+    def _demand(self) -> None:
+        """Get more of a response body that somebody reads."""
+        if not self.usable:
+            return
+        assert self._transport is not None
+        self._transport.resume_reading()
+        if self._between_bytes_s is not None and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._between_bytes_s, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._fail(BackendFault.TIMEOUT, f"no byte of the body within {self._between_bytes_s:g} s")
+
+    # The end of an exchange, or of the connection.
+
+    def _settle(self) -> None:
+        """After one side is done: keep the connection if the other one is, too."""
+        if self._http.their_state is h11.SEND_BODY or self._head is not None:
+            return  # the response is still coming
+        self._stop_timer()
+        if (self._http.our_state, self._http.their_state) == (h11.DONE, h11.DONE) and self.usable:
+            self._http.start_next_cycle()
+            assert self._transport is not None
+            self._transport.resume_reading()
+            self.reused = True
+            self._pool.idle(self)
+        else:  # one of them said `close`, or the rest of the request is not wanted
+            self.abort()
+
+    def _fail(self, fault: BackendFault, detail: str) -> None:
+        head, self._head = self._head, None
+        if head is not None and not head.done():
+            head.set_exception(Failure(fault, detail, silent=self._silent))
+        if self._inbox is not None:
+            self._inbox.fail(detail)
+        self.abort()
+
+    def _stop(self) -> None:
+        self._stop_timer()
+        if self._inbox is not None:
+            self._inbox.fail("the connection was closed")
+            self._inbox = None
+        if self._upload is not None and self._upload is not asyncio.current_task():
+            self._upload.cancel()
+        self._upload = None
+        self.resume_writing()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be ready for `ask`. TCP_NODELAY is set by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+
+    def data_received(self, data: bytes) -> None:
+        """Parse on; what comes without being asked for ends the connection."""
+        if self._head is None and self._inbox is None:
+            self.abort()
+            return
+        self._silent = False
+        self._http.receive_data(data)
+        self._advance()
+
+    def eof_received(self) -> None:
+        """End what ends with the connection, break off what does not."""
+        if self._head is not None or self._inbox is not None:
+            self._http.receive_data(b"")
+            self._advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits for an answer."""
+        self._transport = None
+        self._fail(BackendFault.CLOSED, str(exc or "the connection was closed"))
+        self._pool.lost(self)
+
+    def pause_writing(self) -> None:
+        """Hold back the request's body: the backend reads too slowly."""
+        self._drained = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """Let the request's body go on."""
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
