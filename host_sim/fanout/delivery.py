@@ -9,6 +9,7 @@ from typing import Final
 from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 
+from grip.hold import Published
 from grip.items import Item, MessageType
 from host_sim.messages import Piece
 
@@ -27,10 +28,12 @@ class Delivery:
 
     Attributes:
         item: the item as published.
+        published: the event it is to holds.
     """
 
     def __init__(self, item: Item) -> None:
         self.item = item
+        self.published = Published(item)
 
     @functools.cached_property
     def stream(self) -> Piece:

@@ -15,7 +15,7 @@ from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Request, Response, Upstream
 
-__all__ = ["FEATURES", "TIMEOUT_S", "Forwarder", "Signer"]
+__all__ = ["FEATURES", "TIMEOUT_S", "Forwarder", "Sign"]
 
 FEATURES: Final = ", ".join(
     (
@@ -35,7 +35,7 @@ FEATURES: Final = ", ".join(
 TIMEOUT_S = 600.0
 """How long a backend may take to answer."""
 
-type Signer = Callable[[], str]
+type Sign = Callable[[], str]
 """Makes the value of a `Grip-Sig`, afresh for each request."""
 
 # Framing and connection fields (RFC 9110 §7.6.1) do not survive a hop; without `Accept-Encoding`
@@ -63,11 +63,11 @@ class Forwarder:
     """Sends requests to backends in the name of the proxy."""
 
     def __init__(
-        self, upstream: Upstream, signer: Signer, *, timeout_s: float | None = TIMEOUT_S
+        self, upstream: Upstream, sign: Sign, *, timeout_s: float | None = TIMEOUT_S
     ) -> None:
         """Reach backends through `upstream`, which must answer within `timeout_s` seconds."""
         self._upstream = upstream
-        self._signer = signer
+        self._sign = sign
         self._timeout_s = timeout_s
 
     @staticmethod
@@ -114,7 +114,7 @@ class Forwarder:
             BackendError: there is no response head, or none in time.
         """
         cleaned = self.clean(request.headers) if headers is None else headers
-        added = [("Grip-Sig", self._signer()), ("Grip-Feature", FEATURES)]
+        added = [("Grip-Sig", self._sign()), ("Grip-Feature", FEATURES)]
         if request.scheme == "https":
             added.append(("X-Forwarded-Proto", "https"))
         sent = dataclasses.replace(

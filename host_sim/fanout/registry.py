@@ -17,7 +17,7 @@ from host_sim.fanout.delivery import Delivery
 
 __all__ = ["Registry", "Subscriber"]
 
-_log = logging.getLogger("host_sim.fanout")
+log = logging.getLogger("host_sim.fanout")
 
 
 class Subscriber(Protocol):
@@ -73,6 +73,17 @@ class Registry:
         for channel in self._channels_of.get(subscriber, ()):
             self.unsubscribe(channel, subscriber, linger_s=linger_s)
 
+    def subscribe_only(
+        self, subscriber: Subscriber, channels: Iterable[str], *, linger_s: float = 0.0
+    ) -> None:
+        """Have `subscriber` subscribed to exactly these channels."""
+        wanted = tuple(channels)
+        for channel in self.channels_of(subscriber):
+            if channel not in wanted:
+                self.unsubscribe(channel, subscriber, linger_s=linger_s)
+        for channel in wanted:
+            self.subscribe(channel, subscriber)
+
     def channels_of(self, subscriber: Subscriber) -> tuple[str, ...]:
         """Return the channels of `subscriber`, in the order of subscription."""
         return self._channels_of.get(subscriber, ())
@@ -81,9 +92,10 @@ class Registry:
         """Tell whether anybody is subscribed to `channel`."""
         return channel in self._channels
 
-    def last(self, channel: str) -> str | None:
-        """Return the id of the last item processed on `channel`, None if it is not known."""
-        return self._sequencer.last(channel)
+    def lasts(self, channels: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the last items processed, for those of `channels` that have one."""
+        lasts = ((channel, self._sequencer.last(channel)) for channel in channels)
+        return {channel: last for channel, last in lasts if last is not None}
 
     def forget(self, channel: str) -> None:
         """Forget the last id of `channel`, since a subscriber has found a gap (§9.4)."""
@@ -108,9 +120,7 @@ class Registry:
                 case sequence.Refresh(channel):
                     self._refresh(channel)
                 case sequence.Drop(item, reason):
-                    _log.info(
-                        "channel %r: item %r dropped: %s", item.channel, item.id, reason.value
-                    )
+                    log.info("channel %r: item %r dropped: %s", item.channel, item.id, reason.value)
                 case _ as never:
                     assert_never(never)
         if self._alarm is None:
@@ -127,8 +137,8 @@ class Registry:
             if subscriber in subscribers:
                 try:
                     subscriber.deliver(channel, delivery)
-                except Exception:  # noqa: BLE001 - one subscriber's fault is not the others'
-                    _log.exception("channel %r: an item could not be delivered", channel)
+                except Exception:
+                    log.exception("channel %r: an item could not be delivered", channel)
 
     def _refresh(self, channel: str) -> None:
         for subscriber in tuple(self._channels.get(channel, ())):

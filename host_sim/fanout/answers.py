@@ -1,0 +1,61 @@
+"""Whole answers to clients: what a hold or an instruction says, and what went wrong.
+
+A client sees a status and a line of text; reasons go to the log. Source: GRIP §2.4, §3.4.
+"""
+
+import http
+import logging
+from typing import Final
+
+from grip.headers import Headers
+from host_sim.messages import Downstream
+from host_sim.trace import Trace
+
+__all__ = ["PLAIN_TEXT", "bodiless", "fail", "refuse", "respond"]
+
+log = logging.getLogger("host_sim.fanout")
+
+PLAIN_TEXT: Final = Headers([("Content-Type", "text/plain")])
+_BAD_GATEWAY = "Error while proxying to origin.\n"
+
+
+def bodiless(method: str, status: int) -> bool:
+    """Tell whether the answer to `method` with `status` has no body (RFC 9110 §6.4.1)."""
+    return method == "HEAD" or status in (204, 304)
+
+
+def respond(
+    downstream: Downstream,
+    trace: Trace,
+    *,
+    status: int,
+    reason: str,
+    headers: Headers,
+    body: bytes,
+) -> None:
+    """Answer with these parts, which come from a backend or a publisher.
+
+    A status that is none of a final response (RFC 9110 §15) is a failure of the backend.
+    """
+    if status < 200:
+        fail(downstream, trace, f"{status} is not the status of a final response")
+        return
+    downstream.send_head(status, reason, headers, len(body))
+    downstream.write(body)
+    downstream.finish()
+    trace.emit()
+
+
+def refuse(downstream: Downstream, trace: Trace, status: int, text: str) -> None:
+    """Answer with an error of the proxy's own; `text` is a whole line."""
+    trace.note = trace.note or text.strip()
+    reason = http.HTTPStatus(status).phrase
+    body = text.encode()
+    respond(downstream, trace, status=status, reason=reason, headers=PLAIN_TEXT, body=body)
+
+
+def fail(downstream: Downstream, trace: Trace, reason: str, status: int = 502) -> None:
+    """Answer that the backend failed; `reason` is for the log."""
+    log.warning("request %d: %s", trace.id, reason)
+    trace.note = reason
+    refuse(downstream, trace, status, _BAD_GATEWAY)

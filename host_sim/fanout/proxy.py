@@ -1,0 +1,207 @@
+"""Takes clients that were handed off: asks the backend, and obeys what its reply says.
+
+Implements `messages.HandoffTarget`. Without instructions the reply is passed on piece by piece as
+it comes; with them the client is answered, or held by a driver of its own. Knows nothing of edge
+and sandbox. Source: GRIP §2 (forwarding), §3.1, §4; RFC 6455 §4.2.1.
+"""
+
+import asyncio
+import logging
+from typing import Final
+from urllib.parse import urljoin
+
+from grip.errors import RemoteProtocolError
+from grip.hold import LastId
+from grip.instruct import has_instructions
+from host_sim.body import Body
+from host_sim.errors import BackendError, BackendFault, BodyError
+from host_sim.fanout.answers import bodiless, fail, refuse, respond
+from host_sim.fanout.client import Client, Room
+from host_sim.fanout.forward import TIMEOUT_S, Forwarder, Sign
+from host_sim.fanout.holds import LongPoll
+from host_sim.fanout.links import Links, grip_last, url_of
+from host_sim.fanout.registry import Registry
+from host_sim.fanout.replies import Instructed, Mode, check_request, media_type, understand
+from host_sim.fanout.streams import Stream
+from host_sim.messages import Downstream, Request, Response, Upstream
+
+__all__ = ["GRACE_S", "FanoutProxy"]
+
+GRACE_S: Final = 2.0
+"""How long what is still to be told to backends may take when the proxy closes."""
+
+log = logging.getLogger("host_sim.fanout")
+
+_WEBSOCKET_EVENTS = "application/websocket-events"
+_EVENTS_REFUSED = "Client not allowed to send WebSocket events directly.\n"
+_TOO_LARGE = "Request too large to accept GRIP instruct.\n"
+
+
+class FanoutProxy:
+    """The GRIP proxy; made inside a running event loop.
+
+    Attributes:
+        registry: who is subscribed to what; publish here.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        sign: Sign,
+        *,
+        elsewhere: Upstream | None = None,
+        timeout_s: float | None = TIMEOUT_S,
+    ) -> None:
+        """Serve clients of the backends behind `upstream`.
+
+        Args:
+            upstream: reaches backends by name.
+            sign: makes the `Grip-Sig` of each request.
+            elsewhere: takes origins (`http://host:port`) for names of backends; for links that
+                lead to other services.
+            timeout_s: how long a backend may take to answer.
+        """
+        clock = asyncio.get_running_loop()
+        self.registry = Registry(clock)
+        self._forwarder = Forwarder(upstream, sign, timeout_s=timeout_s)
+        outside = Forwarder(elsewhere, sign, timeout_s=timeout_s) if elsewhere else None
+        self._links = Links(self._forwarder, outside, clock)
+        self._room = Room(links=self._links, registry=self.registry, clock=clock)
+
+    async def take(self, request: Request, backend: str, downstream: Downstream) -> None:
+        """Serve the client from here on; returns when it is served or held."""
+        request.trace.handed_off_to = backend
+        if _is_websocket(request):
+            from host_sim.fanout.websockets import serve_websocket
+
+            await serve_websocket(
+                request, backend, downstream, forwarder=self._forwarder, registry=self.registry
+            )
+        elif media_type(request.headers) == _WEBSOCKET_EVENTS:
+            refuse(downstream, request.trace, 403, _EVENTS_REFUSED)
+        else:
+            client = Client(request, backend, downstream)
+            await client.serve(self._exchange(client, request.body))
+
+    async def close(self, grace_s: float = GRACE_S) -> None:
+        """End all holds as well as can be."""
+        for held in list(self._room.held):
+            held.close()
+        await self._links.close(grace_s)
+
+    async def _ask_again(self, poll: LongPoll, last_ids: tuple[LastId, ...]) -> None:
+        await self._exchange(poll.client, poll.client.request.body.replay(), poll, last_ids)
+
+    async def _exchange(
+        self,
+        client: Client,
+        body: Body,
+        poll: LongPoll | None = None,
+        last_ids: tuple[LastId, ...] = (),
+    ) -> None:
+        try:
+            await self._ask(client, body, poll, last_ids)
+        finally:
+            if client.hold is None:
+                self._room.ended(client)
+
+    async def _ask(
+        self, client: Client, body: Body, poll: LongPoll | None, last_ids: tuple[LastId, ...]
+    ) -> None:
+        """Send the client's request to the backend, and do what the reply says.
+
+        A request that is repeated for a `poll` has `last_ids`; its reply counts like the first one
+        (§9.4).
+        """
+        request = client.request
+        headers = self._forwarder.clean(request.headers).plus(*grip_last(last_ids))
+        reply: Instructed | None = None
+        try:
+            response = await self._forwarder.send(
+                request, client.backend, headers=headers, body=body
+            )
+            if has_instructions(response.headers):
+                await check_request(request)
+                reply = await understand(response)
+        except (BackendError, BodyError, RemoteProtocolError) as error:
+            if poll is not None:
+                poll.release()
+            _fail(client, error)
+            return
+
+        if reply is not None and client.gone_link is None and reply.instruct.gone_link:
+            client.gone_link = urljoin(url_of(request), reply.instruct.gone_link.uri)
+        if reply is not None and reply.mode is Mode.POLL:
+            poll = poll or LongPoll(self._room, client, self._ask_again)
+            poll.obey(reply.instruct, reply.content)
+            return
+        if poll is not None:
+            poll.release()
+        if reply is None:
+            await _pass_on(response, client)
+        elif reply.mode is Mode.STREAM:
+            await Stream(self._room, client).begin(reply)
+        else:
+            _answer(reply, response, client)
+
+
+async def _pass_on(response: Response, client: Client) -> None:
+    """Relay a reply without instructions as it comes."""
+    downstream, trace = client.downstream, client.request.trace
+    if response.tunnel is not None:
+        response.tunnel.abort()
+        fail(downstream, trace, "the backend switched protocols unasked")
+        return
+    body = response.body
+    downstream.send_head(response.status, response.reason, response.headers, body.length)
+    try:
+        async for piece in body:
+            downstream.write(piece)
+            await downstream.drain()
+    except BodyError as error:
+        log.warning("request %d: the reply broke off: %s", trace.id, error)
+        trace.note = f"the reply broke off: {error}"
+        downstream.abort()
+    else:
+        downstream.finish()
+    finally:
+        await body.aclose()
+        trace.emit()
+
+
+def _answer(reply: Instructed, response: Response, client: Client) -> None:
+    """Answer as the instructions say, without a hold."""
+    instruct, body = reply.instruct, reply.content
+    headers = instruct.headers
+    length = response.headers.get("Content-Length")
+    if length is not None and not body and bodiless(client.request.method, instruct.status):
+        headers = headers.plus(("Content-Length", length))
+    respond(
+        client.downstream,
+        client.request.trace,
+        status=instruct.status,
+        reason=instruct.reason,
+        headers=headers,
+        body=body,
+    )
+
+
+def _fail(client: Client, error: BackendError | BodyError | RemoteProtocolError) -> None:
+    downstream, trace = client.downstream, client.request.trace
+    match error:
+        case RemoteProtocolError(status_hint=400):
+            refuse(downstream, trace, 400, _TOO_LARGE)
+        case BackendError(fault=BackendFault.TIMEOUT):
+            fail(downstream, trace, str(error), 504)
+        case BackendError():
+            fail(downstream, trace, str(error))
+        case _:
+            fail(downstream, trace, f"backend {client.backend!r}: {error}")
+
+
+def _is_websocket(request: Request) -> bool:
+    """Tell whether a client opens a WebSocket (RFC 6455 §4.2.1); names compare without case."""
+    protocols = (
+        value.strip().lower() for value in ",".join(request.headers.get_all("Upgrade")).split(",")
+    )
+    return request.method == "GET" and "websocket" in protocols

@@ -1,0 +1,137 @@
+"""The GRIP proxy on its own, in front of any HTTP backend: joins listeners, routes and `fanout`.
+
+What `host-sim proxy` runs; no wasm. Source: GRIP §2 (forwarding), §8.1 (publish endpoint).
+"""
+
+import asyncio
+import dataclasses
+import ssl
+from typing import Self
+
+from host_sim.fanout.answers import refuse
+from host_sim.fanout.forward import TIMEOUT_S, Sign
+from host_sim.fanout.proxy import FanoutProxy
+from host_sim.fanout.publisher import MAX_BODY_BYTES, Publisher
+from host_sim.fanout.registry import Registry
+from host_sim.fanout.routes import Route, Routes
+from host_sim.http1.client import HttpClient
+from host_sim.http1.server import Listener, serve
+from host_sim.messages import Address, Downstream, Request, Response
+
+__all__ = ["GRACE_S", "GripProxy", "ProxySettings"]
+
+GRACE_S = 2.0
+"""How long a proxy that closes lets others take in what it still has to tell them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """How a proxy is set up.
+
+    Attributes:
+        routes: where requests go.
+        sign: makes the `Grip-Sig` of each request, for example a `fanout.signer.Signer`.
+        address: where clients connect; port 0 for any that is free.
+        publish_address: where publishers connect.
+        publish_key: what publishers have to know, None for nothing.
+        max_publish_bytes: how long a publish may be.
+        timeout_s: how long backends may be silent.
+    """
+
+    routes: Routes
+    sign: Sign
+    address: Address = ("127.0.0.1", 7999)
+    publish_address: Address = ("127.0.0.1", 5561)
+    publish_key: str | None = None
+    max_publish_bytes: int = MAX_BODY_BYTES
+    timeout_s: float | None = TIMEOUT_S
+
+
+class _Backends:
+    """Reaches backends (`messages.Upstream`) by the names of routes, and other services by origin.
+
+    An origin is scheme, host and port of a link, such as `http://127.0.0.1:8000`.
+    """
+
+    def __init__(self, routes: Routes, silence_s: float | None) -> None:
+        self._routes = routes
+        self._silence_s = silence_s
+        self._client = HttpClient()
+        self._tls: ssl.SSLContext | None = None
+
+    async def send(self, request: Request, backend: str) -> Response:
+        """Send to where the route leads."""
+        route = self._routes.named(backend) or Route.parse(f"{backend}={backend}")
+        if route.scheme == "https" and self._tls is None:
+            self._tls = ssl.create_default_context()
+        headers = request.headers
+        if route.host_header is not None:
+            headers = headers.replaced("Host", route.host_header)
+        return await self._client.send(
+            dataclasses.replace(request, target=route.prefix + request.target, headers=headers),
+            backend=backend,
+            host=route.host,
+            port=route.port,
+            tls=self._tls if route.scheme == "https" else None,
+            between_bytes_timeout_s=self._silence_s,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+
+class GripProxy:
+    """A proxy that listens while an `async with` block runs.
+
+    Attributes:
+        address: where it takes clients.
+        publish_address: where it takes publishers.
+        registry: who is subscribed to what.
+    """
+
+    address: Address
+    publish_address: Address
+    registry: Registry
+
+    def __init__(self, settings: ProxySettings) -> None:
+        self._settings = settings
+        self._backends = _Backends(settings.routes, settings.timeout_s)
+        self._listeners: list[Listener] = []
+
+    async def __aenter__(self) -> Self:
+        """Start.
+
+        Raises:
+            StartError: an address cannot be had.
+        """
+        settings = self._settings
+        self._fanout = FanoutProxy(
+            self._backends, settings.sign, elsewhere=self._backends, timeout_s=settings.timeout_s
+        )
+        self.registry = self._fanout.registry
+        publisher = Publisher(
+            self.registry, key=settings.publish_key, max_body_bytes=settings.max_publish_bytes
+        )
+        try:
+            self._listeners.append(await serve(self._take, *settings.address))
+            self._listeners.append(await serve(publisher, *settings.publish_address))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        self.address, self.publish_address = (listener.address for listener in self._listeners)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop listening, end what is held, and give others a moment to hear of it."""
+        closing = (listener.close(GRACE_S) for listener in self._listeners)
+        await asyncio.gather(*closing, self._fanout.close(GRACE_S))
+        await self._backends.close()
+
+    async def _take(self, request: Request, downstream: Downstream) -> None:
+        route = self._settings.routes.choose(request)
+        if route is None:
+            text = f"No route for host: {request.authority}\n"
+            refuse(downstream, request.trace, 502, text)
+        else:
+            await self._fanout.take(request, route.name, downstream)
