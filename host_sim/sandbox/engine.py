@@ -1,0 +1,193 @@
+"""Loads a component: compiled form from the cache or a child process, then linked.
+
+One engine, component and linker serve all sandboxes. Nothing here imports wasmtime before it is
+needed, because that takes as long as all the rest of a warm start.
+"""
+
+import asyncio
+import dataclasses
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from host_sim.errors import StartError
+from host_sim.sandbox.cache import Cache, default_folder
+from host_sim.sandbox.compile import SETTINGS
+
+if TYPE_CHECKING:
+    import wasmtime
+
+    from host_sim.sandbox.linker import Border, Linked
+
+__all__ = ["TICK_S", "Loaded", "Ticker", "load", "make_engine"]
+
+TICK_S = 0.05
+"""How often a running guest is asked whether it may go on, in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A component that can be run.
+
+    Attributes:
+        path: file it came from.
+        engine, border, linked, ticker: for `guest`.
+        cached: whether its compiled form was there already.
+        took_s: how long loading took, compilation included.
+    """
+
+    path: Path
+    engine: "wasmtime.Engine"
+    border: "Border"
+    linked: "Linked"
+    ticker: "Ticker"
+    cached: bool
+    took_s: float
+
+
+def make_engine() -> "wasmtime.Engine":
+    """Return an engine with `compile.SETTINGS`."""
+    import wasmtime
+
+    config = wasmtime.Config()
+    config.epoch_interruption = True
+    config.memory_init_cow = True
+    return wasmtime.Engine(config)
+
+
+async def load(component: Path, *, folder: Path | None = None, border: str | None = None) -> Loaded:
+    """Load a component, compiling it if this has not been done before.
+
+    Args:
+        component: file with the component.
+        folder: for compiled components; None for the user's cache folder.
+        border: `direct` or `public`; None for the better one that works.
+
+    Raises:
+        StartError: there is no such file, it is no component, or it does not fit this host.
+    """
+    began = time.perf_counter()
+    _check(component)
+    cache = Cache(folder or default_folder())
+    path = await asyncio.to_thread(cache.path, component, SETTINGS)
+    ready = await asyncio.to_thread(_open, path, border) if path.exists() else None
+    cached = ready is not None
+    if ready is None:
+        await _compile(component, path)
+        ready = await asyncio.to_thread(_open, path, border)
+    if ready is None:
+        raise StartError(f"{component}: wasmtime does not take what it compiled itself")
+    cache.used(path)
+    engine, chosen, linked = ready
+    return Loaded(
+        path=component,
+        engine=engine,
+        border=chosen,
+        linked=linked,
+        ticker=Ticker(engine),
+        cached=cached,
+        took_s=time.perf_counter() - began,
+    )
+
+
+def _check(component: Path) -> None:
+    """Say early what is wrong with a file, in words wasmtime does not have.
+
+    Raises:
+        StartError: it is missing or no component.
+    """
+    try:
+        with component.open("rb") as file:
+            head = file.read(8)
+    except FileNotFoundError:
+        raise StartError(f"{component} is missing: run `make build`") from None
+    except OSError as error:
+        raise StartError(f"cannot read {component}: {error.strerror}") from error
+    if not head.startswith(b"\0asm"):
+        raise StartError(f"{component} is not WebAssembly")
+    if head[6:8] == b"\0\0":  # layer 0: a core module
+        raise StartError(
+            f"{component} is a core WebAssembly module, expected a component: "
+            "build it with `make build` or `fastly compute build`"
+        )
+
+
+def _open(path: Path, wanted: str | None) -> "tuple[wasmtime.Engine, Border, Linked] | None":
+    """Map a compiled component and link it; None, and the file deleted, if it cannot be used."""
+    import wasmtime
+    from wasmtime.component import Component
+
+    from host_sim.sandbox.linker import choose_border, link
+
+    engine = make_engine()
+    try:
+        component = Component.deserialize_file(engine, str(path))
+    except wasmtime.WasmtimeError:
+        path.unlink(missing_ok=True)
+        return None
+    border = choose_border(engine, wanted)
+    return engine, border, link(engine, component, border)
+
+
+async def _compile(component: Path, output: Path) -> None:
+    """Compile in a child process, which is ended if this is cancelled.
+
+    Raises:
+        StartError: the component is not valid.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "host_sim.sandbox.compile", str(component), str(output)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        _, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        reason = lines[-1] if lines else f"the compiler ended with code {process.returncode}"
+        raise StartError(f"{component} cannot be compiled: {reason}")
+
+
+class Ticker:
+    """Counts the engine's epochs, but only while guests run."""
+
+    def __init__(self, engine: "wasmtime.Engine") -> None:
+        self._engine = engine
+        self._change = threading.Condition()
+        self._running = 0
+        self._closed = False
+        threading.Thread(target=self._tick, name="host-sim-ticker", daemon=True).start()
+
+    def __enter__(self) -> None:
+        with self._change:
+            self._running += 1
+            self._change.notify()
+
+    def __exit__(self, *_: object) -> None:
+        with self._change:
+            self._running -= 1
+
+    def close(self) -> None:
+        """Stop for good; guests that still run are no longer bounded."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+
+    def _tick(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._running or self._closed)
+                if self._closed:
+                    return
+            time.sleep(TICK_S)
+            self._engine.increment_epoch()

@@ -1,0 +1,88 @@
+"""One instance of the component in one store: starts it, calls it, says how it ended.
+
+Host contract §1.1 (Instance), §1.2, §7.
+"""
+
+import logging
+import re
+
+import wasmtime
+from wasmtime import component as wit
+
+from host_sim.sandbox.border import running
+from host_sim.sandbox.engine import TICK_S, Loaded
+from host_sim.sandbox.output import Lines
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.surroundings import environment
+
+__all__ = ["run_guest"]
+
+_log = logging.getLogger("host_sim.sandbox")
+
+MAX_PARTS = 100
+"""Core instances, memories and tables a component may have. Host contract §8."""
+
+_TRAP = re.compile(r"wasm trap: (.+)")
+
+
+def run_guest(loaded: Loaded, sandbox: Sandbox) -> str | None:
+    """Serve a request on this thread; return why it failed, None if the guest ended well."""
+    streams = [Lines(name, lambda: sandbox.request_id) for name in ("stdout", "stderr")]
+    try:
+        with loaded.ticker, running(sandbox):
+            sandbox.waiting.start_cpu()
+            return _run(loaded, sandbox, *streams)
+    except Exception as error:  # noqa: BLE001 - a guest's thread has nobody to raise to
+        _log.exception("running a guest failed", extra={"request_id": sandbox.request_id})
+        return f"the host failed: {type(error).__name__}: {error}"
+    finally:
+        for stream in streams:
+            stream.flush()
+
+
+def _run(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) -> str | None:
+    store = _make_store(loaded, sandbox, stdout, stderr)
+    linked = loaded.linked
+    try:
+        instance = linked.linker.instantiate(store, linked.component)
+        handle = instance.get_func(store, linked.handler)
+        assert handle is not None
+        request, body = sandbox.incoming()
+        result = handle(
+            store,
+            wit.ResourceHost.own(sandbox.handles.add(request), linked.request_type),
+            wit.ResourceHost.own(sandbox.handles.add(body), linked.body_type),
+        )
+    except wasmtime.ExitTrap as exit_:
+        return None if exit_.code == 0 else "the guest exited with a failure"
+    except wasmtime.WasmtimeError as error:
+        return sandbox.fault or _describe(str(error), stderr.last)
+    finally:
+        store.close()
+    return "the guest's handler returned an error" if result.tag == "err" else None
+
+
+def _make_store(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) -> wasmtime.Store:
+    limits = sandbox.waiting.limits
+    store = wasmtime.Store(loaded.engine)
+    store.set_limits(
+        memory_size=limits.memory_bytes,
+        instances=MAX_PARTS,
+        memories=MAX_PARTS,
+        tables=MAX_PARTS,
+    )
+    wasi = wasmtime.WasiConfig()
+    wasi.argv = ["compute-app"]
+    wasi.env = environment(sandbox.id)
+    wasi.stdout_custom = stdout.write
+    wasi.stderr_custom = stderr.write
+    store.set_wasi(wasi)
+    loaded.border.watch(store, int(limits.cpu_s / TICK_S) + 1)
+    return store
+
+
+def _describe(text: str, last_line: str) -> str:
+    """Say in one line why the guest trapped; Python guests print the reason before they do."""
+    trap = _TRAP.search(text)
+    what = trap[1] if trap else text.splitlines()[-1].strip()
+    return f"the guest trapped: {what}" + (f" (it said: {last_line})" if last_line else "")

@@ -1,0 +1,44 @@
+"""Access control lists. Host contract §2.8."""
+
+import ipaddress
+import json
+from typing import TYPE_CHECKING
+
+from host_sim.body import Body
+from host_sim.sandbox.addresses import to_address
+from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.lookups import Acl
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import Case, WitError
+
+if TYPE_CHECKING:
+    from host_sim.sandbox.data import AclEntry
+
+__all__: list[str] = []
+
+hostcall = interface("acl")
+
+
+@hostcall("[static]acl.open")
+def open_acl(sandbox: Sandbox, name: str) -> Acl:
+    """Open a list."""
+    entries = sandbox.data.acls.get(name)
+    if entries is None:
+        raise WitError("not-found")
+    return Acl(entries)
+
+
+@hostcall("[method]acl.lookup")
+def lookup(sandbox: Sandbox, acl: Acl, address: Case) -> GuestBody | None:
+    """Return the entry that fits closest, as JSON; of two equals the later one."""
+    wanted = to_address(address)
+    best: tuple[int, AclEntry] | None = None
+    for entry in acl.entries:
+        network = ipaddress.ip_network(entry.prefix, strict=False)
+        if wanted in network and (best is None or network.prefixlen >= best[0]):
+            best = network.prefixlen, entry
+    if best is None:
+        return None
+    text = json.dumps({"prefix": best[1].prefix, "action": best[1].action})
+    return GuestBody(sandbox.waiting, Body.of(text.encode()))

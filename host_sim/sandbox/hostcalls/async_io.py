@@ -1,0 +1,69 @@
+"""Waiting for any of several things. Host contract §2.7."""
+
+from typing import Protocol
+
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import Stopped
+
+__all__ = ["Pollable", "Ready"]
+
+hostcall = interface("async-io")
+
+
+class Pollable(Protocol):
+    """What can be waited for: a body, a pending answer, a pending request."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether using it would not wait."""
+
+
+class Ready:
+    """Something that need not be waited for."""
+
+    ready = True
+
+
+@hostcall("[method]pollable.is-ready")
+def is_ready(_sandbox: Sandbox, pollable: object) -> bool:
+    """Tell whether using it would not wait."""
+    return _pollable(pollable).ready
+
+
+@hostcall("[static]pollable.new-ready")
+def new_ready(_sandbox: Sandbox) -> Ready:
+    """Make something that need not be waited for."""
+    return Ready()
+
+
+@hostcall("select")
+def select(sandbox: Sandbox, pollables: list[object]) -> int:
+    """Wait for any; return the place of the first that is ready."""
+    place = _select(sandbox, pollables, None)
+    assert place is not None
+    return place
+
+
+@hostcall("select-with-timeout")
+def select_with_timeout(sandbox: Sandbox, pollables: list[object], timeout_ms: int) -> int | None:
+    """Wait for any, but no longer than `timeout_ms`."""
+    return _select(sandbox, pollables, timeout_ms / 1000)
+
+
+def _select(sandbox: Sandbox, things: list[object], timeout_s: float | None) -> int | None:
+    if not things:
+        raise Stopped("async-io/select: nothing to wait for")
+    pollables = [_pollable(thing) for thing in things]
+
+    def first() -> int | None:
+        return next((place for place, p in enumerate(pollables) if p.ready), None)
+
+    sandbox.waiting.wait_for(lambda: first() is not None, timeout_s)
+    return first()
+
+
+def _pollable(thing: object) -> Pollable:
+    if not hasattr(thing, "ready"):
+        raise Stopped(f"async-io: a {type(thing).__name__} cannot be waited for")
+    return thing

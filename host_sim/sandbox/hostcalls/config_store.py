@@ -1,0 +1,31 @@
+"""Config stores. Host contract §2.8."""
+
+from host_sim.errors import ConfigError
+from host_sim.sandbox.headers import fitting
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.lookups import ConfigStore
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import WitError
+
+__all__ = ["open_store"]
+
+hostcall = interface("config-store")
+
+
+@hostcall("[static]store.open")
+def open_store(sandbox: Sandbox, name: str) -> ConfigStore:
+    """Open a store; one that is kept in a file is read again each time."""
+    contents = sandbox.data.config_stores.get(name)
+    if contents is None:
+        raise WitError("not-found")
+    try:
+        return ConfigStore(contents() if callable(contents) else contents)
+    except (OSError, ConfigError) as error:
+        raise WitError("generic-error") from error
+
+
+@hostcall("[method]store.get")
+def get(_sandbox: Sandbox, store: ConfigStore, key: str, max_len: int) -> str | None:
+    """Return an entry, none if there is none of that key."""
+    value = store.entries.get(key)
+    return None if value is None else fitting(value, max_len)

@@ -1,0 +1,28 @@
+"""Where addresses are. Host contract §2.8."""
+
+import json
+
+from host_sim.sandbox.addresses import to_address
+from host_sim.sandbox.data import LOOPBACK_GEO
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import Case, WitError
+
+__all__: list[str] = []
+
+hostcall = interface("geo")
+
+
+@hostcall("lookup")
+def lookup(sandbox: Sandbox, address: Case, max_len: int) -> str:
+    """Return what is known about an address, as JSON."""
+    parsed = to_address(address)
+    record = sandbox.data.geo.get(str(parsed))
+    if record is None and parsed.is_loopback:
+        record = LOOPBACK_GEO
+    if record is None:
+        raise WitError("generic-error")
+    text = json.dumps(record)
+    if len(text.encode()) > max_len:
+        raise WitError.buffer_len(0)  # the platform does not say more
+    return text

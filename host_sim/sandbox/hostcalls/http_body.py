@@ -1,0 +1,108 @@
+"""Bodies. Host contract §2.4.
+
+Trailers can be written and read again, but messages of the simulator carry none, so those of a
+client or a backend are always empty and the guest's own are not sent.
+"""
+
+from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.headers import nul_list
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import Case, WitError
+
+__all__: list[str] = []
+
+hostcall = interface("http-body")
+
+
+@hostcall("new")
+def new(sandbox: Sandbox) -> GuestBody:
+    """Make an empty body."""
+    return GuestBody(sandbox.waiting)
+
+
+@hostcall("append")
+def append(_sandbox: Sandbox, destination: GuestBody, source: GuestBody) -> None:
+    """Move the content of one body to the end of another."""
+    destination.append(source)
+
+
+@hostcall("read")
+def read(_sandbox: Sandbox, body: GuestBody, size: int) -> bytes:
+    """Read up to `size` bytes, none at the end."""
+    return body.read(size)
+
+
+@hostcall("write")
+def write(_sandbox: Sandbox, body: GuestBody, data: bytes) -> int:
+    """Add bytes at the end; all of them are always taken."""
+    body.write(data)
+    return len(data)
+
+
+@hostcall("write-front")
+def write_front(_sandbox: Sandbox, body: GuestBody, data: bytes) -> None:
+    """Add bytes at the front."""
+    body.write_front(data)
+
+
+@hostcall("close")
+def close(_sandbox: Sandbox, body: GuestBody) -> None:
+    """Finish a body; a stream ends properly."""
+    body.close()
+
+
+@hostcall("get-known-length")
+def get_known_length(_sandbox: Sandbox, body: GuestBody) -> int | None:
+    """Return how many bytes are left, where that is known."""
+    return body.length
+
+
+@hostcall("append-trailer")
+def append_trailer(_sandbox: Sandbox, body: GuestBody, name: str, value: bytes) -> None:
+    """Add a trailer field."""
+    body.trailers.append(name, value)
+
+
+@hostcall("get-trailer-names")
+def get_trailer_names(
+    _sandbox: Sandbox, body: GuestBody, max_len: int, cursor: int
+) -> tuple[str, int | None]:
+    """Return the names of the trailer fields as a list with NULs."""
+    _check_trailers(body)
+    names = [name.encode() for name in body.trailers.names()]
+    buffer, rest = _trailer_list(names, max_len, cursor)
+    return buffer.decode(), rest
+
+
+@hostcall("get-trailer-value")
+def get_trailer_value(_sandbox: Sandbox, body: GuestBody, name: str, max_len: int) -> bytes | None:
+    """Return the first value of a trailer field."""
+    _check_trailers(body)
+    value = body.trailers.first(name)
+    if value is not None and len(value) > max_len:
+        raise WitError(Case("error", Case("buffer-len", 0)))  # the platform does not say more
+    return value
+
+
+@hostcall("get-trailer-values")
+def get_trailer_values(
+    _sandbox: Sandbox, body: GuestBody, name: str, max_len: int, cursor: int
+) -> tuple[bytes, int | None]:
+    """Return the values of a trailer field as a list with NULs."""
+    _check_trailers(body)
+    return _trailer_list(body.trailers.all(name), max_len, cursor)
+
+
+def _check_trailers(body: GuestBody) -> None:
+    if body.writes_stream:
+        raise WitError(Case("error", "invalid-argument"))
+    if not body.ended:
+        raise WitError("not-available-yet")
+
+
+def _trailer_list(items: list[bytes], max_len: int, cursor: int) -> tuple[bytes, int | None]:
+    try:
+        return nul_list(items, max_len, cursor)
+    except WitError:
+        raise WitError(Case("error", Case("buffer-len", 0))) from None

@@ -1,0 +1,129 @@
+"""Facts about the client's request, and asking for the next one.
+
+Host contract §2.6 and §1.4. There is no TLS towards clients here, so nothing is known about it.
+"""
+
+from typing import Any
+
+from host_sim.messages import Request
+from host_sim.sandbox.addresses import from_text
+from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.headers import HeaderTable, fitting, nul_list
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.messages import GuestRequest
+from host_sim.sandbox.reuse import PendingRequest
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import Case, WitError
+
+__all__: list[str] = []
+
+hostcall = interface("http-downstream")
+
+
+@hostcall("next-request")
+def next_request(sandbox: Sandbox, options: dict[str, Any]) -> PendingRequest:
+    """Ask for another request, to be served by this sandbox."""
+    timeout_ms = options["timeout-ms"]
+    return sandbox.parking.park(sandbox, None if timeout_ms is None else timeout_ms / 1000)
+
+
+@hostcall("await-request")
+def await_request(
+    sandbox: Sandbox, pending: PendingRequest
+) -> tuple[GuestRequest, GuestBody] | None:
+    """Wait for another request; none when none comes."""
+    if sandbox.exchange.unsent:
+        raise WitError("unsupported")
+    exchange = pending.take()
+    if exchange is None:
+        return None
+    sandbox.serve(exchange)
+    return sandbox.incoming()
+
+
+def _downstream(request: GuestRequest) -> Request:
+    if request.downstream is None:
+        raise WitError("generic-error")
+    return request.downstream
+
+
+@hostcall("downstream-original-header-names")
+def original_header_names(
+    _sandbox: Sandbox, request: GuestRequest, max_len: int, cursor: int
+) -> tuple[str, int | None]:
+    """Return the names of the client's header fields as a list with NULs, in lower case."""
+    names = [name.encode() for name in HeaderTable.of(_downstream(request).headers).names()]
+    buffer, rest = nul_list(names, max_len, cursor)
+    return buffer.decode(), rest
+
+
+@hostcall("downstream-original-header-count")
+def original_header_count(_sandbox: Sandbox, request: GuestRequest) -> int:
+    """Return how many header fields the client sent."""
+    return len(_downstream(request).headers)
+
+
+@hostcall("downstream-client-ip-addr")
+def client_ip_addr(_sandbox: Sandbox, request: GuestRequest) -> Case | None:
+    """Return the client's address."""
+    downstream = request.downstream
+    return from_text(downstream.client[0]) if downstream and downstream.client else None
+
+
+@hostcall("downstream-server-ip-addr")
+def server_ip_addr(_sandbox: Sandbox, request: GuestRequest) -> Case | None:
+    """Return the address the client connected to."""
+    downstream = request.downstream
+    return from_text(downstream.server[0]) if downstream and downstream.server else None
+
+
+@hostcall("downstream-client-request-id")
+def client_request_id(_sandbox: Sandbox, request: GuestRequest, max_len: int) -> str:
+    """Return the number of the request as 32 hexadecimal digits."""
+    _downstream(request)
+    return fitting(request.number, max_len)
+
+
+@hostcall("downstream-client-ddos-detected")
+def client_ddos_detected(_sandbox: Sandbox, request: GuestRequest) -> bool:
+    """Tell that nothing was detected."""
+    _downstream(request)
+    return False
+
+
+@hostcall("downstream-compliance-region")
+def compliance_region(_sandbox: Sandbox, request: GuestRequest, max_len: int) -> str:
+    """Return the name of no region."""
+    _downstream(request)
+    return fitting("none", max_len)
+
+
+@hostcall("fastly-key-is-valid")
+def fastly_key_is_valid(sandbox: Sandbox, request: GuestRequest) -> bool:
+    """Tell whether the request carries an API key that the configuration allows."""
+    return _downstream(request).headers.get("fastly-key") in sandbox.data.fastly_keys
+
+
+@hostcall("downstream-client-h2-fingerprint")
+@hostcall("downstream-client-oh-fingerprint")
+def fingerprint(_sandbox: Sandbox, _request: GuestRequest, _max_len: int) -> str:
+    """Refuse, as Viceroy does."""
+    raise WitError("generic-error")
+
+
+@hostcall("downstream-tls-cipher-openssl-name")
+@hostcall("downstream-tls-protocol")
+@hostcall("downstream-tls-client-hello")
+@hostcall("downstream-tls-raw-client-certificate")
+@hostcall("downstream-tls-client-servername")
+@hostcall("downstream-tls-ja4")
+def no_tls(_sandbox: Sandbox, request: GuestRequest, _max_len: int) -> None:
+    """Return nothing: the connection is without TLS."""
+    _downstream(request)
+
+
+@hostcall("downstream-tls-client-cert-verify-result")
+@hostcall("downstream-tls-ja3-md5")
+def no_tls_either(_sandbox: Sandbox, request: GuestRequest) -> None:
+    """Return nothing: the connection is without TLS."""
+    _downstream(request)

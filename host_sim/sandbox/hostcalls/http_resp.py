@@ -1,0 +1,97 @@
+"""Responses: reading a backend's, making one's own, answering the client.
+
+Host contract §1.3 and §2.3.
+"""
+
+import logging
+
+from host_sim.body import Body
+from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.hostcalls._fields import register
+from host_sim.sandbox.messages import GuestResponse, response_of
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import WitError
+
+__all__: list[str] = []
+
+hostcall = interface("http-resp")
+register(hostcall, "response")
+
+_log = logging.getLogger("host_sim.sandbox")
+
+
+@hostcall("[static]response.new")
+def new(_sandbox: Sandbox) -> GuestResponse:
+    """Make a 200 without fields."""
+    return GuestResponse()
+
+
+@hostcall("[method]response.get-status")
+def get_status(_sandbox: Sandbox, response: GuestResponse) -> int:
+    """Return the status code."""
+    return response.status
+
+
+@hostcall("[method]response.set-status")
+def set_status(_sandbox: Sandbox, response: GuestResponse, status: int) -> None:
+    """Set the status code, 100 to 999."""
+    if not 100 <= status <= 999:
+        raise WitError("invalid-argument")
+    response.status = status
+
+
+@hostcall("[method]response.set-http-keepalive-mode")
+def set_http_keepalive_mode(_sandbox: Sandbox, _response: GuestResponse, mode: str) -> None:
+    """Accept the default only."""
+    if mode == "no-keepalive":
+        raise WitError("generic-error")
+
+
+@hostcall("[method]response.get-remote-ip-addr")
+def get_remote_ip_addr(_sandbox: Sandbox, _response: GuestResponse) -> None:
+    """Return nothing: connections to backends are not the sandbox's to know."""
+
+
+@hostcall("[method]response.get-remote-port")
+def get_remote_port(_sandbox: Sandbox, _response: GuestResponse) -> None:
+    """Return nothing, as above."""
+
+
+@hostcall("send-downstream")
+def send_downstream(sandbox: Sandbox, response: GuestResponse, body: GuestBody) -> None:
+    """Answer the client."""
+    if not _is_informational(sandbox, response):
+        _send(sandbox, response, body.send())
+
+
+@hostcall("send-downstream-streaming")
+def send_downstream_streaming(sandbox: Sandbox, response: GuestResponse, body: GuestBody) -> None:
+    """Answer the client; the guest goes on writing the body."""
+    if not _is_informational(sandbox, response):
+        if not sandbox.exchange.unsent or body.writes_stream:
+            raise WitError("generic-error")
+        _send(sandbox, response, body.open_stream())
+
+
+def _send(sandbox: Sandbox, response: GuestResponse, body: Body) -> None:
+    to_head = sandbox.exchange.request.method == "HEAD"
+    sandbox.exchange.respond(response_of(response, body, to_head=to_head))
+
+
+def _is_informational(sandbox: Sandbox, response: GuestResponse) -> bool:
+    """Tell whether this is a 103, which never reaches the client. Host contract §1.3."""
+    if response.status == 103:
+        _log.info(
+            "the guest sent early hints, which are dropped here",
+            extra={"request_id": sandbox.request_id},
+        )
+        return True
+    if response.status < 200:
+        raise WitError("invalid-argument")
+    return False
+
+
+@hostcall("close")
+def close(_sandbox: Sandbox, _response: GuestResponse) -> None:
+    """Free a response."""

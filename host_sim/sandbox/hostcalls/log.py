@@ -1,0 +1,27 @@
+"""Log endpoints. Host contract §2.9."""
+
+from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.lookups import Endpoint
+from host_sim.sandbox.output import log_line
+from host_sim.sandbox.state import Sandbox
+from host_sim.sandbox.values import WitError
+
+__all__: list[str] = []
+
+hostcall = interface("log")
+
+
+@hostcall("[static]endpoint.open")
+def open_endpoint(_sandbox: Sandbox, name: str) -> Endpoint:
+    """Open an endpoint; every name that is not reserved works."""
+    if name.lower() in ("stdout", "stderr") or name.lower().startswith("fst_managed_"):
+        raise WitError("reserved")
+    return Endpoint(name)
+
+
+@hostcall("[method]endpoint.write")
+def write(sandbox: Sandbox, endpoint: Endpoint, message: bytes) -> None:
+    """Log one line, before the call returns."""
+    text = message.removesuffix(b"\n").decode("utf-8", "replace").replace("\n", "\\n")
+    if text:
+        log_line(endpoint.name, text, request_id=sandbox.request_id, kind="endpoint")

@@ -1,0 +1,136 @@
+"""Runs the guest: one instance and one thread per request, until its outcome is known and beyond.
+
+The outcome is the guest's to decide, at any moment; the client has its answer then, and the guest
+goes on in the background until it returns or the limits end it. Guests never run on the main
+thread, where signals are handled. Host contract §1.
+"""
+
+import asyncio
+import functools
+import itertools
+import logging
+from pathlib import Path
+
+from host_sim.errors import StartError
+from host_sim.messages import Outcome, Request, Upstream
+from host_sim.sandbox.data import HostData
+from host_sim.sandbox.engine import Loaded, load
+from host_sim.sandbox.reuse import Parking
+from host_sim.sandbox.state import Exchange, Sandbox
+from host_sim.sandbox.threads import Threads
+from host_sim.sandbox.values import Stopped
+from host_sim.sandbox.waiting import Limits, Waiting
+
+__all__ = ["Sandboxes"]
+
+_log = logging.getLogger("host_sim.sandbox")
+
+STOPPING = "the simulator is shutting down"
+
+
+class Sandboxes:
+    """Runs one component for every request; a `messages.SandboxRunner`. Event loop only."""
+
+    def __init__(
+        self, *, upstream: Upstream, data: HostData | None = None, limits: Limits | None = None
+    ) -> None:
+        """Make ready to run guests.
+
+        Args:
+            upstream: how guests reach backends.
+            data: what they can look up.
+            limits: what each may use.
+        """
+        self._upstream = upstream
+        self._data = data or HostData()
+        self._limits = limits or Limits()
+        self._numbers = itertools.count()
+        self._threads = Threads("host-sim-guest")
+        self._parking = Parking(self._give_back)
+        self._running: set[Sandbox] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._ready = asyncio.Event()
+        self._loaded: Loaded | StartError | None = None
+
+    async def load(
+        self, component: Path, *, folder: Path | None = None, border: str | None = None
+    ) -> Loaded:
+        """Load the component to run; requests that come meanwhile wait. See `engine.load`.
+
+        Raises:
+            StartError: it cannot be run; then neither can requests be served.
+        """
+        try:
+            self._loaded = await load(component, folder=folder, border=border)
+        except StartError as error:
+            self._loaded = error
+            raise
+        finally:
+            self._ready.set()
+        return self._loaded
+
+    async def run(self, request: Request) -> Outcome:
+        """Return as soon as the outcome is decided; the guest may go on in the background."""
+        await self._ready.wait()
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        exchange = Exchange(request, next(self._numbers), outcome)
+        if not self._parking.offer(exchange):
+            self._start(exchange)
+        return await outcome
+
+    async def close(self, grace_s: float = 2.0) -> None:
+        """End all guests; one that sleeps in WASI for longer than `grace_s` is left behind."""
+        for sandbox in tuple(self._running):
+            sandbox.waiting.stop(STOPPING)
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("%d guests did not end in time", len(self._running))
+        if isinstance(self._loaded, Loaded):
+            self._loaded.ticker.close()
+
+    def _start(self, exchange: Exchange) -> None:
+        """Serve a request with a sandbox of its own."""
+        loaded = self._loaded
+        if not isinstance(loaded, Loaded):
+            exchange.end(str(loaded or "no component was loaded"))
+            return
+        sandbox = Sandbox(
+            exchange,
+            Waiting(exchange.outcome.get_loop(), self._limits),
+            data=self._data,
+            upstream=self._upstream,
+            parking=self._parking,
+        )
+        self._running.add(sandbox)
+        self._idle.clear()
+        self._threads.run(functools.partial(self._work, loaded, sandbox))
+
+    def _give_back(self, exchange: Exchange) -> None:
+        """Serve a request that was given to a sandbox which did not take it; from any thread."""
+        try:
+            exchange.outcome.get_loop().call_soon_threadsafe(self._start, exchange)
+        except RuntimeError:  # the event loop has ended, and its clients with it
+            return
+
+    def _work(self, loaded: Loaded, sandbox: Sandbox) -> None:
+        """Run a guest to its end, on its thread."""
+        from host_sim.sandbox.guest import run_guest
+
+        try:
+            failure = run_guest(loaded, sandbox)
+            if failure is not None and not sandbox.exchange.unsent and failure != STOPPING:
+                _log.error("%s", failure, extra={"request_id": sandbox.request_id})
+            sandbox.exchange.end(failure)
+            sandbox.handles.drop_all()
+        except Stopped:
+            pass  # there is no event loop any more
+        finally:
+            sandbox.waiting.post(self._ended, sandbox)
+
+    def _ended(self, sandbox: Sandbox) -> None:
+        self._running.discard(sandbox)
+        if not self._running:
+            self._idle.set()

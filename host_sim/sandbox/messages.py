@@ -1,0 +1,180 @@
+"""Requests and responses in the guest's hands, and what they become on the event loop.
+
+They are mutable, unlike `host_sim.messages`: a guest builds them field by field. Host contract
+§1.3 (framing), §2.2, §2.3.
+"""
+
+import dataclasses
+import http
+import re
+from collections.abc import AsyncIterator
+
+from grip.headers import Headers
+from host_sim.body import Body
+from host_sim.messages import Request, Response
+from host_sim.sandbox.headers import HeaderTable
+from host_sim.sandbox.values import WitError
+
+__all__ = ["GuestRequest", "GuestResponse", "Uri", "framed", "request_of", "response_of"]
+
+_FRAMING = ("content-length", "transfer-encoding")
+_CONNECTION = ("connection", "keep-alive")
+_MAX_URI = 65_534
+_URI = re.compile(
+    r"(?:(?P<scheme>https?)://(?P<authority>[^/?#\s\x00-\x1f\x7f]+))?"
+    r"(?P<target>(?:[/?][^#\s\x00-\x1f\x7f]*|\*)?)(?:#.*)?",
+    re.IGNORECASE,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Uri:
+    """A request URI: absolute, or only a path where scheme and authority are empty.
+
+    Attributes:
+        scheme: `http`, `https` or empty.
+        authority: host and optional port, or empty.
+        target: path and query, `/` at least.
+    """
+
+    scheme: str
+    authority: str
+    target: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Uri":
+        """Parse what a guest sets.
+
+        Raises:
+            WitError: `generic-error`, it is no HTTP URI and no path.
+        """
+        match = _URI.fullmatch(text)
+        if match is None or not text or len(text) > _MAX_URI:
+            raise WitError("generic-error")
+        target = match["target"] or "/"
+        return cls(
+            (match["scheme"] or "").lower(),
+            match["authority"] or "",
+            target if target.startswith(("/", "*")) else "/" + target,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}" if self.authority else self.target
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class GuestRequest:
+    """A request behind a handle.
+
+    Attributes:
+        method, uri, version: as the guest sees and sets them; `version` is a WIT name.
+        headers: fields, framing included.
+        manual_framing: the guest's own framing fields are to be honoured.
+        decode_gzip: a response in gzip is to be decoded.
+        downstream: the client's request this is, None for one the guest made.
+        number: of the client's request, as 32 hexadecimal digits; empty for one the guest made.
+    """
+
+    method: str = "GET"
+    uri: Uri = dataclasses.field(default_factory=lambda: Uri("", "", "/"))
+    version: str = "http11"
+    headers: HeaderTable = dataclasses.field(default_factory=HeaderTable)
+    manual_framing: bool = False
+    decode_gzip: bool = False
+    downstream: Request | None = None
+    number: str = ""
+
+    @classmethod
+    def incoming(cls, request: Request, number: str) -> "GuestRequest":
+        """Return a client's request as the guest gets it. Host contract §1.1."""
+        return cls(
+            method=request.method,
+            uri=Uri(request.scheme, request.authority, request.target),
+            headers=HeaderTable.of(request.headers),
+            downstream=request,
+            number=number,
+        )
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class GuestResponse:
+    """A response behind a handle; fields as in `GuestRequest`."""
+
+    status: int = 200
+    version: str = "http11"
+    headers: HeaderTable = dataclasses.field(default_factory=HeaderTable)
+    manual_framing: bool = False
+
+    @classmethod
+    def incoming(cls, response: Response) -> "GuestResponse":
+        """Return a backend's response as the guest gets it, with its length as a field again."""
+        headers = HeaderTable.of(response.headers)
+        if response.body.length is not None and not headers.all("content-length"):
+            headers.append("content-length", b"%d" % response.body.length)
+        return cls(status=response.status, headers=headers)
+
+
+def framed(headers: HeaderTable, manual: bool, body: Body) -> tuple[Headers, Body]:
+    """Return the fields less those of framing, and the body with the length that frames it.
+
+    The guest's own framing counts if it asked for that and the fields allow one reading only.
+    """
+    fields = headers.headers().without(*_FRAMING)
+    if not manual:
+        return fields, body
+    lengths = headers.all("content-length")
+    codings = headers.all("transfer-encoding")
+    if len(lengths) == 1 and not codings and lengths[0].isdigit():
+        length = int(lengths[0])
+        return fields, body if body.length == length else Body(_cut(body, length), length)
+    if len(codings) == 1 and not lengths and codings[0].lower() == b"chunked":
+        return fields, Body(aiter(body), None)
+    return fields, body
+
+
+async def _cut(body: Body, length: int) -> AsyncIterator[bytes]:
+    """Yield at most `length` bytes; where there are fewer, whoever sends them has to break off."""
+    async for piece in body:
+        yield piece[:length]
+        length -= len(piece)
+        if length <= 0:
+            await body.aclose()
+            return
+
+
+def response_of(response: GuestResponse, body: Body, *, to_head: bool) -> Response:
+    """Return what goes to the client; `to_head` says that it asked with HEAD."""
+    fields, body = framed(response.headers, response.manual_framing, body)
+    fields = fields.without(*_CONNECTION)
+    lengths = response.headers.all("content-length")
+    if (to_head or response.status in (204, 304)) and lengths and lengths[0].isdigit():
+        fields = fields.plus(("content-length", lengths[0].decode()))
+    return Response(
+        status=response.status, reason=phrase(response.status), headers=fields, body=body
+    )
+
+
+def phrase(status: int) -> str:
+    """Return the usual reason phrase, empty where there is none."""
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def request_of(request: GuestRequest, body: Body, parent: Request) -> Request:
+    """Return what goes to a backend, as part of the client's request `parent`."""
+    fields, body = framed(request.headers, request.manual_framing, body)
+    host = request.headers.first("host")
+    return Request(
+        method=request.method,
+        scheme=request.uri.scheme or "http",
+        authority=host.decode("utf-8", "surrogateescape") if host else request.uri.authority,
+        target=request.uri.target,
+        headers=fields,
+        body=body,
+        client=None,
+        server=None,
+        trace=parent.trace,
+        hops=parent.hops,
+    )

@@ -1,0 +1,175 @@
+"""One sandbox: what belongs to the guest of one thread, and what it decided for its client.
+
+A sandbox serves one request, or several one after the other when the guest asks for the next one.
+The exchange is the request at hand; its outcome is decided once, by the guest or by its end.
+Host contract §1.
+"""
+
+import asyncio
+import enum
+import logging
+from typing import TYPE_CHECKING
+
+from grip.headers import Headers
+from host_sim.body import Body
+from host_sim.messages import Failed, HandedOff, Outcome, Request, Responded, Response, Upstream
+from host_sim.sandbox.bodies import GuestBody, close_soon
+from host_sim.sandbox.data import HostData
+from host_sim.sandbox.handles import Handles
+from host_sim.sandbox.messages import GuestRequest, phrase
+from host_sim.sandbox.values import Stopped, WitError
+from host_sim.sandbox.waiting import Waiting
+
+if TYPE_CHECKING:
+    from host_sim.sandbox.reuse import Parking
+
+__all__ = ["Exchange", "Sandbox"]
+
+MAX_REQUESTS = 5
+"""Requests a sandbox can have after its first. Host contract §1.4."""
+
+_log = logging.getLogger("host_sim.sandbox")
+
+
+class _Answer(enum.Enum):
+    """How far the answer to a request is."""
+
+    UNSENT = "unsent"
+    SENT = "sent"
+    HANDED_OFF = "handed off"
+
+
+class Exchange:
+    """A client's request and what becomes of it.
+
+    Attributes:
+        request: as the client sent it.
+        number: of the request, as 32 hexadecimal digits.
+        outcome: resolved on the event loop as soon as it is decided.
+    """
+
+    def __init__(self, request: Request, number: int, outcome: asyncio.Future[Outcome]) -> None:
+        self.request = request
+        self.number = f"{number:032x}"
+        self.outcome = outcome
+        self._answer = _Answer.UNSENT
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the client has neither an answer nor a new owner."""
+        return self._answer is _Answer.UNSENT
+
+    def respond(self, response: Response) -> None:
+        """Answer the client.
+
+        Raises:
+            WitError: `generic-error`, it was answered or handed off before.
+        """
+        self._decide(_Answer.SENT, Responded(response))
+
+    def hand_off(self, handoff: HandedOff) -> None:
+        """Give the client away.
+
+        Raises:
+            WitError: `generic-error`, it was answered or handed off before.
+        """
+        self._decide(_Answer.HANDED_OFF, handoff)
+
+    def end(self, failure: str | None) -> None:
+        """Answer for a guest that ended without doing so; `failure` says why, None if it meant to.
+
+        Host contract §1.2.
+        """
+        if not self.unsent:
+            return
+        if failure is not None:
+            self._decide(_Answer.SENT, Failed(status=500, reason=failure))
+            return
+        empty = Response(status=200, reason=phrase(200), headers=Headers(), body=Body.of(b""))
+        self._decide(_Answer.SENT, Responded(empty))
+
+    def _decide(self, answer: _Answer, outcome: Outcome) -> None:
+        if not self.unsent:
+            raise WitError("generic-error")
+        self._answer = answer
+        try:
+            self.outcome.get_loop().call_soon_threadsafe(_settle, self.outcome, outcome)
+        except RuntimeError as error:
+            raise Stopped("the simulator has stopped") from error
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+    elif isinstance(outcome, Responded):  # nobody waits any more
+        close_soon(outcome.response.body)
+
+
+class Sandbox:
+    """What host functions work on.
+
+    Attributes:
+        exchange: the request at hand.
+        waiting: how the guest's thread waits, and its limits.
+        handles: what is behind the guest's handles.
+        data: what it can look up.
+        upstream: how it reaches backends.
+        parking: where it waits for a next request.
+        requests_left: how many more it may serve.
+        asking: whether it has asked for one and not yet taken the answer.
+        fault: why the host ended the guest, None if it did not.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        waiting: Waiting,
+        *,
+        data: HostData,
+        upstream: Upstream,
+        parking: "Parking",
+    ) -> None:
+        self.id = exchange.number
+        self.exchange = exchange
+        self.waiting = waiting
+        self.handles = Handles()
+        self.data = data
+        self.upstream = upstream
+        self.parking = parking
+        self.requests_left = MAX_REQUESTS
+        self.asking = False
+        self.fault: str | None = None
+
+    @property
+    def request_id(self) -> int:
+        """Number of the client's request in the log."""
+        return self.exchange.request.trace.id
+
+    def incoming(self) -> tuple[GuestRequest, GuestBody]:
+        """Return the request at hand as the guest gets it."""
+        request = self.exchange.request
+        body = GuestBody(self.waiting, request.body, ours=False)  # a hand-off sends it again
+        return GuestRequest.incoming(request, self.exchange.number), body
+
+    def serve(self, exchange: Exchange) -> None:
+        """Go on with another request."""
+        self.exchange = exchange
+        self.waiting.restart_request()
+
+    def check(self) -> None:
+        """Say whether the guest may go on.
+
+        Raises:
+            Stopped: it may not.
+        """
+        self.waiting.check()
+
+    def note_fault(self, where: str, error: BaseException) -> str:
+        """Remember why the guest ends and return the text of its trap."""
+        if isinstance(error, Stopped):
+            text = str(error)
+        else:
+            text = f"host function {where} failed: {type(error).__name__}: {error}"
+            _log.error("%s", text, exc_info=error, extra={"request_id": self.request_id})
+        self.fault = self.fault or text
+        return text
