@@ -138,8 +138,14 @@ class Item:
             newline: end the content of streams with a line end, for clients that read lines.
             item_id: its id, see GRIP §9.
             prev_id: id of the item before it.
+
+        Raises:
+            LocalProtocolError: the text has lone surrogates.
         """
-        binary = content if isinstance(content, bytes) else content.encode()
+        try:
+            binary = content if isinstance(content, bytes) else content.encode()
+        except UnicodeEncodeError:
+            raise LocalProtocolError(f"expected text or bytes, got {shorten(content)}") from None
         return cls(
             channel=channel,
             id=item_id,

@@ -112,11 +112,13 @@ class JsonObject:
 
     def require(self, *keys: str) -> None:
         """Refuse the object unless it has one of `keys`."""
-        if not any(key in self._values for key in keys):
-            *head, last = [f"'{key}'" for key in keys]
-            comma = "," if len(head) > 1 else ""
-            names = f"{', '.join(head)}{comma} or {last}" if head else last
-            raise RemoteProtocolError(f"{self._name} does not contain {names}")
+        for key in keys:
+            if key in self._values:
+                return
+        *head, last = [f"'{key}'" for key in keys]
+        comma = "," if len(head) > 1 else ""
+        names = f"{', '.join(head)}{comma} or {last}" if head else last
+        raise RemoteProtocolError(f"{self._name} does not contain {names}")
 
     def value(self, key: str) -> object:
         """Return a value of any type that must be there."""
