@@ -1,0 +1,396 @@
+"""The proxy's side of one WebSocket: the client's messages in, requests to the backend out.
+
+The machine decides; its driver owns the sockets, sends the requests, keeps the subscriptions and
+the time. It starts with the handshake and lasts until the client has gone and the backend has been
+told. Requests are the courier's part, subscriptions and timed messages the client side's; here is
+who is still there and who has yet to say goodbye. Source: GRIP §11.4 to §11.7, §8.4.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Final, assert_never
+
+from grip.errors import LocalProtocolError, RemoteProtocolError
+from grip.ws_over_http.client import ClientSide
+from grip.ws_over_http.control import Outgoing
+from grip.ws_over_http.courier import Courier
+from grip.ws_over_http.events import Binary, Close, Disconnect, Event, Open, Ping, Pong, Text
+from grip.ws_over_http.reply import Reply, handshake_headers, parse_message_prefix
+from grip.ws_over_http.steps import (
+    Accept,
+    CloseItem,
+    Delivered,
+    Drop,
+    Fail,
+    Failed,
+    Gone,
+    Handshake,
+    Hangup,
+    Received,
+    Refresh,
+    Refuse,
+    Refused,
+    Replied,
+    SendClose,
+    SessionAction,
+    SessionEvent,
+    Tick,
+    Unreachable,
+)
+
+__all__ = ["CLOSE_WAIT_S", "TRANSITIONS", "State", "WebSocketSession"]
+
+CLOSE_WAIT_S: Final = 10.0
+"""How long a client may take to answer a close frame; ours."""
+
+
+class State(enum.Enum):
+    """Where a connection is."""
+
+    OPENING = "the backend has not answered the handshake yet"
+    OPEN = "messages pass both ways"
+    DETACHED = "the backend has left the client to the proxy"
+    ENDING = "the client has closed, and the backend is to answer that"
+    CLOSING = "a close frame is sent, and the client is to answer it"
+    LEAVING = "the client has gone, and the backend is to hear of it"
+    OVER = "nobody waits for anything"
+
+
+class WebSocketSession:
+    """One connection; see the module for its life and `TRANSITIONS` for where it may go.
+
+    Attributes:
+        state: where it is.
+    """
+
+    __slots__ = ("_client", "_close_by", "_courier", "_farewell", "state")
+
+    def __init__(self, connection_id: str) -> None:
+        """Start a session; `connection_id` is unique and goes with all requests."""
+        self.state = State.OPENING
+        self._client = ClientSide()
+        self._courier = Courier(connection_id)
+        self._farewell: Close | Disconnect | None = None  # the last that the backend hears
+        self._close_by: float | None = None  # when to give up on a client that does not answer
+
+    @property
+    def deadline(self) -> float | None:
+        """When to send a `Tick`, in seconds on the caller's clock; None for never."""
+        deadlines = (self._courier.deadline, self._client.deadline, self._close_by)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the backend that the client should not be read for now."""
+        return self._courier.full
+
+    @property
+    def wants_deliveries(self) -> bool:
+        """Whether `Delivered` makes a difference, so that it need not be told otherwise."""
+        return self._client.beats_when_idle
+
+    @property
+    def subscriptions(self) -> Mapping[str, tuple[str, ...]]:
+        """The channels of the client, each with its filters in order."""
+        return self._client.subscriptions
+
+    @property
+    def filter_meta(self) -> Mapping[str, str]:
+        """The metadata that filters use."""
+        return self._client.filter_meta
+
+    def handle(self, event: SessionEvent, now: float) -> Sequence[SessionAction]:
+        """Take an event and return what to do about it, in order.
+
+        Raises:
+            LocalProtocolError: the event cannot happen in this state.
+        """
+        if type(event) not in TRANSITIONS[self.state]:
+            name = type(event).__name__
+            raise LocalProtocolError(f"{name} cannot happen while {self.state.name.lower()}")
+        match event:
+            case Received(content):
+                return self._received(content, now)
+            case Replied():
+                return self._replied(event, now)
+            case Refused(reason) | Failed(reason):
+                return self._failed(event, reason)
+            case Unreachable(reason, chance):
+                return self._unreachable(reason, chance, now)
+            case Delivered():
+                self._client.put_off_beat(now)
+                return ()
+            case CloseItem(code, reason):
+                return self._close_item(code, reason, now)
+            case Refresh():
+                return self._refreshed()
+            case Tick():
+                return self._ticked(now)
+            case Handshake():
+                self._courier.repeats = Open()
+                self._courier.add(Open())
+                return self._courier.proceed()
+            case Gone():
+                return self._gone()
+            case _:
+                assert_never(event)
+
+    def _received(self, event: Outgoing | Close, now: float) -> Sequence[SessionAction]:
+        """Take what the client has sent."""
+        match self.state, event:
+            case State.OPEN, _:
+                self._courier.add(event)
+                if isinstance(event, Close):
+                    self._farewell = self._courier.repeats = event
+                    self.state = State.ENDING
+                return self._courier.proceed()
+            case State.DETACHED, Close():
+                return [*self._answer_close(1000, ""), *self._proceed()]
+            case State.DETACHED, Ping(content):  # nobody else would answer (RFC 6455 §5.5.2)
+                return [self._client.send(Pong(content), now)]
+            case State.CLOSING, Close():
+                return [Hangup(), *self._leave(event)]
+            case _:
+                return ()  # the rest has nobody to go to
+
+    def _gone(self) -> Sequence[SessionAction]:
+        """Take note that the client has vanished."""
+        match self.state:
+            case State.OPENING:
+                self._courier.stop_polling()
+                self.state = State.LEAVING  # without a farewell: only if the backend accepts
+                return self._proceed()
+            case State.LEAVING | State.OVER:
+                return ()
+            case _:
+                return self._leave(Disconnect())
+
+    def _replied(self, event: Replied, now: float) -> Sequence[SessionAction]:
+        """Take a reply of the backend."""
+        if self.state is State.OVER:
+            return ()
+        try:
+            reply = self._courier.settle(event.headers, event.body, now)
+            match self.state:
+                case State.OPENING:
+                    return self._opened(event, reply, now)
+                case State.OPEN | State.ENDING:
+                    return self._obey(reply.events, now)
+        except RemoteProtocolError as error:
+            return self._failed(event, str(error))
+        abandoned = self.state is State.LEAVING and self._farewell is None
+        if abandoned and reply.events and isinstance(reply.events[0], Open):
+            return self._leave(Disconnect())
+        return self._proceed()
+
+    def _opened(self, event: Replied, reply: Reply, now: float) -> Sequence[SessionAction]:
+        """Take the reply to the handshake."""
+        if not reply.events and self._courier.waits:
+            return ()
+        if not reply.events or not isinstance(reply.events[0], Open):
+            raise RemoteProtocolError("expected OPEN as the first event of the reply")
+        self._client.prefix = parse_message_prefix(event.headers)
+        self._courier.repeats = None
+        self.state = State.OPEN
+        return [Accept(handshake_headers(event.headers)), *self._obey(reply.events[1:], now)]
+
+    def _obey(self, events: Sequence[Event], now: float) -> Sequence[SessionAction]:
+        """Do what a reply says to a connection that both sides hold."""
+        actions: list[SessionAction] = []
+        for event in events:
+            match event:
+                case Text() | Binary():
+                    actions += self._client.take(event, now)
+                case Ping() | Pong():
+                    actions.append(self._client.send(event, now))
+                case Close(code, reason) if self.state is State.ENDING:
+                    actions += self._answer_close(code, reason)
+                case Close(code, reason):
+                    actions.append(self._send_close(code, reason, now))
+                case Open():
+                    return [*actions, *self._drop("the reply has a second OPEN")]
+                case Disconnect():
+                    return [*actions, *self._drop("the backend disconnected")]
+                case _:
+                    assert_never(event)
+            if self._client.detached and self.state in (State.OPEN, State.ENDING):
+                actions += self._detach()
+            if self.state in (State.CLOSING, State.LEAVING):
+                break
+        unanswered = self.state is State.ENDING and self._courier.idle
+        if unanswered and not self._courier.waits:
+            return [*actions, *self._drop("the backend did not answer a close")]
+        return [*actions, *self._proceed()]
+
+    def _failed(self, event: SessionEvent, reason: str) -> Sequence[SessionAction]:
+        """Have nothing more to do with the backend; what that means depends on the client."""
+        self._courier.forsake()
+        match self.state:
+            case State.OPENING:
+                self.state = State.OVER
+                return [Refuse() if isinstance(event, Refused) else Fail(reason)]
+            case State.OPEN | State.ENDING:
+                return self._drop(reason)
+            case _:
+                self._farewell = self._farewell or Disconnect()
+                return self._proceed()
+
+    def _unreachable(self, reason: str, chance: float, now: float) -> Sequence[SessionAction]:
+        """Let the request be repeated, except the first one of all."""
+        opening = self._farewell is None and self.state in (State.OPENING, State.LEAVING)
+        if self.state is not State.OVER and not opening and self._courier.postpone(chance, now):
+            return ()
+        return self._failed(Failed(reason), reason)
+
+    def _close_item(self, code: int | None, reason: str, now: float) -> Sequence[SessionAction]:
+        """Close because a publisher says so (§8.4)."""
+        if self.state not in (State.OPEN, State.DETACHED):
+            return ()
+        if self._farewell is None:
+            self._farewell = Close()
+            self._courier.add(self._farewell)
+        return [self._send_close(code, reason, now), *self._courier.proceed()]
+
+    def _refreshed(self) -> Sequence[SessionAction]:
+        if self.state is not State.OPEN:
+            return ()
+        self._courier.refresh()
+        return self._courier.proceed()
+
+    def _ticked(self, now: float) -> Sequence[SessionAction]:
+        actions = [*self._client.tick(now), *self._courier.tick(now)]
+        if self._close_by is not None and self._close_by <= now:
+            actions += [Drop("no answer to the close frame"), *self._leave(Disconnect())]
+        return actions
+
+    def _detach(self) -> Sequence[SessionAction]:
+        """Leave the client to the proxy (§12); if it has closed already, answer that."""
+        if self.state is State.ENDING:
+            return self._answer_close(1000, "")
+        self._farewell = Close()
+        self._courier.add(self._farewell)
+        self._courier.stop_polling()
+        self.state = State.DETACHED
+        return ()
+
+    def _send_close(self, code: int | None, reason: str, now: float) -> SendClose:
+        """Close the connection from this side."""
+        self._client.silence()
+        self._courier.stop_polling()
+        self._close_by = now + CLOSE_WAIT_S
+        self.state = State.CLOSING
+        return SendClose(1000 if code is None else code, reason)
+
+    def _answer_close(self, code: int | None, reason: str) -> Sequence[SessionAction]:
+        """Answer the client's close. The backend knows of it, or is about to."""
+        self._client.silence()
+        self._courier.stop_polling()
+        self.state = State.LEAVING
+        return [SendClose(1000 if code is None else code, reason), Hangup()]
+
+    def _leave(self, farewell: Close | Disconnect) -> Sequence[SessionAction]:
+        """The client is gone; let the backend know unless it does."""
+        self._client.silence()
+        self._courier.stop_polling()
+        self._close_by = None
+        if self._farewell is None:
+            self._farewell = farewell
+            self._courier.add(farewell)
+        self.state = State.LEAVING
+        return self._proceed()
+
+    def _drop(self, reason: str) -> Sequence[SessionAction]:
+        """Cut the client, and tell nobody."""
+        self._client.silence()
+        self._courier.forsake()
+        self._close_by = None
+        self.state = State.OVER
+        return [Drop(reason)]
+
+    def _proceed(self) -> Sequence[SessionAction]:
+        """Send the next request if there is one to send, and see whether that was all."""
+        asks = self._courier.proceed()
+        if self.state is State.LEAVING and self._courier.idle:
+            self.state = State.OVER
+        return asks
+
+
+TRANSITIONS: Final[Mapping[State, Mapping[type[SessionEvent], tuple[State, ...]]]] = {
+    State.OPENING: {
+        Handshake: (State.OPENING,),
+        Gone: (State.LEAVING, State.OVER),
+        Replied: (State.OPENING, State.OPEN, State.DETACHED, State.CLOSING, State.OVER),
+        Refused: (State.OVER,),
+        Failed: (State.OVER,),
+        Unreachable: (State.OVER,),
+        Tick: (State.OPENING,),
+    },
+    State.OPEN: {
+        Received: (State.OPEN, State.ENDING),
+        Gone: (State.LEAVING,),
+        Replied: (State.OPEN, State.DETACHED, State.CLOSING, State.OVER),
+        Refused: (State.OVER,),
+        Failed: (State.OVER,),
+        Unreachable: (State.OPEN, State.OVER),
+        Delivered: (State.OPEN,),
+        CloseItem: (State.CLOSING,),
+        Refresh: (State.OPEN,),
+        Tick: (State.OPEN,),
+    },
+    State.DETACHED: {
+        Received: (State.DETACHED, State.LEAVING, State.OVER),
+        Gone: (State.LEAVING, State.OVER),
+        Replied: (State.DETACHED,),
+        Refused: (State.DETACHED,),
+        Failed: (State.DETACHED,),
+        Unreachable: (State.DETACHED,),
+        Delivered: (State.DETACHED,),
+        CloseItem: (State.CLOSING,),
+        Refresh: (State.DETACHED,),
+        Tick: (State.DETACHED,),
+    },
+    State.ENDING: {
+        Received: (State.ENDING,),
+        Gone: (State.LEAVING, State.OVER),
+        Replied: (State.ENDING, State.LEAVING, State.OVER),
+        Refused: (State.OVER,),
+        Failed: (State.OVER,),
+        Unreachable: (State.ENDING, State.OVER),
+        Delivered: (State.ENDING,),
+        CloseItem: (State.ENDING,),
+        Refresh: (State.ENDING,),
+        Tick: (State.ENDING,),
+    },
+    State.CLOSING: {
+        Received: (State.CLOSING, State.LEAVING, State.OVER),
+        Gone: (State.LEAVING, State.OVER),
+        Replied: (State.CLOSING,),
+        Refused: (State.CLOSING,),
+        Failed: (State.CLOSING,),
+        Unreachable: (State.CLOSING,),
+        Delivered: (State.CLOSING,),
+        CloseItem: (State.CLOSING,),
+        Refresh: (State.CLOSING,),
+        Tick: (State.CLOSING, State.LEAVING, State.OVER),
+    },
+    State.LEAVING: {
+        Received: (State.LEAVING,),
+        Gone: (State.LEAVING,),
+        Replied: (State.LEAVING, State.OVER),
+        Refused: (State.OVER,),
+        Failed: (State.OVER,),
+        Unreachable: (State.LEAVING, State.OVER),
+        Delivered: (State.LEAVING,),
+        CloseItem: (State.LEAVING,),
+        Refresh: (State.LEAVING,),
+        Tick: (State.LEAVING,),
+    },
+    State.OVER: dict.fromkeys(  # what comes late
+        (
+            *(Received, Gone, Replied, Refused, Failed, Unreachable),
+            *(Delivered, CloseItem, Refresh, Tick),
+        ),
+        (State.OVER,),
+    ),
+}
+"""Where each event may lead. What is not listed cannot happen."""
