@@ -151,7 +151,7 @@ class ResponseHold:
             body = self._subscriptions.filter_content(item.channel, body)
         except RemoteProtocolError as error:
             return self._fail(str(error))
-        headers = merged(self._instruct.headers, published.headers)
+        headers = _merged(self._instruct.headers, published.headers)
         reason = usual_reason(published.code) if published.reason is None else published.reason
         self.state = State.OVER
         return Respond(published.code, reason, headers, body)
@@ -198,7 +198,7 @@ class ResponseHold:
     }
 
 
-def merged(reply: Headers, item: Headers) -> Headers:
+def _merged(reply: Headers, item: Headers) -> Headers:
     """Return the fields of a published answer: the reply's, except where the item has its own.
 
     `Grip-*` and `Content-Length` of the item are left out (§5).
