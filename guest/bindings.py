@@ -21,7 +21,15 @@ from wit_world.imports.types import Error_BufferLen, OpenError
 from grip.headers import Headers
 from guest.messages import Response, SetupError, path_of
 
-__all__ = ["Request", "Service", "config", "has_backend", "log", "service_id"]
+__all__ = [
+    "Request",
+    "Service",
+    "config",
+    "has_backend",
+    "log",
+    "service_id",
+    "wipe_free_memory",
+]
 
 NO_OPTIONS = http_downstream.NextRequestOptions(timeout_ms=None, extra=None)
 FIRST_BUFFER = 4096  # bytes; enough for nearly every value, so that few are asked for twice
@@ -148,6 +156,16 @@ def service_id() -> str:
 def log(message: str) -> None:
     """Write one line to the log of the service."""
     sys.stderr.write(f"{message}\n")
+
+
+def wipe_free_memory() -> None:
+    """Overwrite what the imports have left behind in free memory, for a smaller component.
+
+    A component is the interpreter's memory as it is when the imports are done. Zeros are not
+    stored; what two megabytes of freed memory still contain would be.
+    """
+    blocks = [bytes(4096) for _ in range(512)]
+    del blocks
 
 
 def found[T](open_it: Callable[[str], T], name: str) -> T | None:

@@ -1,6 +1,6 @@
-"""The endpoints: functions from a request of Fanout to the response that tells it what to do.
+"""The endpoints: what to answer when Fanout asks what to do with a client.
 
-Each subscribes the client's connection to the channel `test`. Change these.
+Each one subscribes the client's connection to the channel `test`. Change these.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,15 +15,28 @@ from guest.messages import Request, Response, text
 __all__ = ["ENDPOINTS", "answer"]
 
 CHANNEL = "test"
-KEEP_ALIVE_S = 20  # shorter than what proxies and load balancers on the way have patience for
+KEEP_ALIVE_S = 20  # shorter than the patience of proxies and load balancers on the way
+
+
+def held(media_type: str, mode: HoldMode, keep_alive: bytes = b"") -> Response:
+    """Make a response without content yet, to be held until something is published."""
+    hold = Hold(
+        mode=mode,
+        channels=(Channel(name=CHANNEL),),
+        keep_alive=KeepAlive(content=keep_alive, timeout_s=KEEP_ALIVE_S) if keep_alive else None,
+    )
+    return Response(headers=Headers([("Content-Type", media_type), *instruct_headers(hold)]))
+
+
+# These say the same to everybody, so they are made once, while the component is built.
+STREAM = held("text/plain", HoldMode.STREAM, keep_alive=b"\n")
+SSE = held("text/event-stream", HoldMode.STREAM, keep_alive=b":\n\n")  # a line with `:` is no event
+LONG_POLL = held("text/plain", HoldMode.RESPONSE)  # ends with 200 and no content after 55 seconds
 
 
 def websocket(request: Request) -> Response:
-    """Echo every message. The proxy sends the client's messages as events, in one request."""
-    try:
-        connection = WebSocketContext.from_request(request.headers, request.body())
-    except RemoteProtocolError as error:
-        return text(400, f"bad WebSocket events: {error}")
+    """Echo every message. Fanout sends what the client does as events, in one request or more."""
+    connection = WebSocketContext.from_request(request.headers, request.body())
     if connection.opening:
         connection.accept()
         connection.subscribe(CHANNEL)
@@ -33,33 +46,11 @@ def websocket(request: Request) -> Response:
     return Response(status=status, headers=headers, body=body)
 
 
-def stream(_: Request) -> Response:
-    """Hold the response open; what is published is appended to it as it is."""
-    return held("text/plain", HoldMode.STREAM, KeepAlive(content=b"\n", timeout_s=KEEP_ALIVE_S))
-
-
-def sse(_: Request) -> Response:
-    """Hold the response open; what is published should be events. A line with `:` is none."""
-    keep_alive = KeepAlive(content=b":\n\n", timeout_s=KEEP_ALIVE_S)
-    return held("text/event-stream", HoldMode.STREAM, keep_alive)
-
-
-def long_poll(_: Request) -> Response:
-    """Hold the request until something is published, or answer with nothing after 55 seconds."""
-    return held("text/plain", HoldMode.RESPONSE)
-
-
-def held(media_type: str, mode: HoldMode, keep_alive: KeepAlive | None = None) -> Response:
-    """Make a response without content yet, held on our channel."""
-    hold = Hold(mode=mode, channels=(Channel(name=CHANNEL),), keep_alive=keep_alive)
-    return Response(headers=Headers([("Content-Type", media_type), *instruct_headers(hold)]))
-
-
-ENDPOINTS: Mapping[str, Callable[[Request], Response]] = {
+ENDPOINTS: Mapping[str, Response | Callable[[Request], Response]] = {
     "/ws": websocket,
-    "/stream": stream,
-    "/sse": sse,
-    "/response": long_poll,
+    "/stream": STREAM,
+    "/sse": SSE,
+    "/response": LONG_POLL,
 }
 
 
@@ -69,17 +60,23 @@ def answer(request: Request) -> Response:
     if endpoint is None:
         return text(404, f"nothing here, try {', '.join(ENDPOINTS)}")
     if request.method == "POST" and is_websocket_request(request.headers):
-        return endpoint(request) if endpoint is websocket else text(400, "no WebSocket, try /ws")
-    match request.method:
-        case "GET" | "HEAD" if endpoint is websocket:
-            return text(400, "this is a WebSocket, connect with ws:// or wss://")
-        case "GET":
+        if isinstance(endpoint, Response):
+            return text(400, "no WebSocket here, try /ws")
+        try:
             return endpoint(request)
-        case "HEAD":  # what GET would say of itself, but there is nothing to hold
-            return Response(headers=endpoint(request).headers.where(is_for_clients))
+        except RemoteProtocolError as error:
+            return text(400, f"bad WebSocket events: {error}")
+    if not isinstance(endpoint, Response):
+        if request.method == "GET":
+            return text(400, "this is a WebSocket, connect with ws:// or wss://")
+        return text(405, "method not allowed", ("Allow", "GET"))
+    match request.method:
+        case "GET":
+            return endpoint
+        case "HEAD":  # what GET would say of itself, but nothing to hold
+            return Response(headers=endpoint.headers.where(is_for_clients))
         case _:
-            allow = "GET" if endpoint is websocket else "GET, HEAD"
-            return text(405, "method not allowed", ("Allow", allow))
+            return text(405, "method not allowed", ("Allow", "GET, HEAD"))
 
 
 def is_for_clients(name: str) -> bool:
