@@ -1,5 +1,7 @@
 """Header fields and the lists in their values (GRIP §3.2, RFC 9110 §5)."""
 
+import contextlib
+
 import pytest
 
 from grip.errors import LocalProtocolError, RemoteProtocolError
@@ -169,7 +171,5 @@ def test_hostile_lists_take_no_time_to_speak_of() -> None:
     """A pattern that backtracks would not come back from these."""
     for text in ('"' * 50_000, ',"' * 50_000, '\\"' * 50_000, "=;" * 50_000, '="' * 50_000):
         split_list([text])
-        try:
+        with contextlib.suppress(RemoteProtocolError):
             parse_parameters(text)
-        except RemoteProtocolError:
-            pass

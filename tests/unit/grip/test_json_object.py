@@ -236,8 +236,13 @@ def test_required_fields(keys: tuple[str, ...], message: str) -> None:
 
 
 def test_objects() -> None:
-    assert reading({"y": 1}, lambda thing: thing.object("x").value("y")) == 1
-    assert reading({}, lambda thing: thing.object("x").value("y")) == "x does not contain 'y'"
+    def inner(thing: JsonObject) -> JsonObject:
+        value = thing.object("x")
+        assert value is not None
+        return value
+
+    assert reading({"y": 1}, lambda thing: inner(thing).value("y")) == 1
+    assert reading({}, lambda thing: inner(thing).value("y")) == "x does not contain 'y'"
     assert reading([], lambda thing: thing.object("x")) == WRONG_TYPE
-    with pytest.raises(RemoteProtocolError, match="^thing is not an object$"):
+    with pytest.raises(RemoteProtocolError, match=r"^thing is not an object$"):
         JsonObject([], "thing")
