@@ -92,6 +92,10 @@ class Registry:
         """Tell whether anybody is subscribed to `channel`."""
         return channel in self._channels
 
+    def count(self, channel: str) -> int:
+        """Return how many are subscribed to `channel`."""
+        return len(self._channels.get(channel, ()))
+
     def lasts(self, channels: Iterable[str]) -> dict[str, str]:
         """Return the ids of the last items processed, for those of `channels` that have one."""
         lasts = ((channel, self._sequencer.last(channel)) for channel in channels)
