@@ -1,0 +1,223 @@
+"""What the commands of `host-sim` do: start, say where, wait, stop; or publish one message.
+
+What a person is to read or paste goes to standard output, logs go to standard error.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import http.client
+import json
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from host_sim import logs
+from host_sim.errors import ConfigError, HostSimError
+
+__all__ = ["COMMANDS"]
+
+EXAMPLE = '{"items":[{"channel":"test","formats":{"http-stream":{"content":"hello\\n"}}}]}'
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from host_sim.simulator import Simulator
+
+    began = time.perf_counter()
+    logs.install(json_lines=arguments.json, verbose=arguments.verbose)
+    host, port = arguments.addr
+    default = Path("fastly.toml")
+    simulator = Simulator(
+        arguments.wasm,
+        manifest=arguments.config or (default if default.exists() else None),
+        host=host,
+        port=port,
+        proxy_port=arguments.proxy_port,
+        publish_port=arguments.publish_port,
+        publish_key=arguments.publish_key,
+        request_timeout_s=arguments.request_timeout,
+        sig_iss=arguments.sig_iss,
+        **({} if arguments.sig_key is None else {"sig_key": _key(arguments.sig_key)}),
+    )
+
+    async def serve(stopping: asyncio.Event) -> None:
+        await simulator.start()
+        try:
+            places = {
+                "edge": simulator.url,
+                "fanout": simulator.proxy_url,
+                "publish": simulator.publish_url,
+            }
+            _announce(f"runs {arguments.wasm}", places, arguments.json)
+            if not await _unless_stopped(simulator.ready(), stopping):
+                return
+            took_s = time.perf_counter() - began
+            compiled = "" if simulator.cached else f", of which {simulator.load_s:.1f} s compiling"
+            _say(
+                f"ready in {took_s:.1f} s{compiled}",
+                {"event": "ready", "seconds": round(took_s, 3), "cached": simulator.cached},
+                arguments.json,
+            )
+            await stopping.wait()
+        finally:
+            await simulator.stop()
+
+    _run(serve)
+
+
+def _proxy(arguments: argparse.Namespace) -> None:
+    from host_sim.fanout.routes import Route, Routes
+    from host_sim.fanout.signer import Signer
+    from host_sim.proxy import GripProxy, ProxySettings
+    from host_sim.simulator import parse_key
+
+    logs.install(json_lines=arguments.json, verbose=arguments.verbose)
+    settings = ProxySettings(
+        routes=Routes(Route.parse(route) for route in arguments.route),
+        sign=Signer(parse_key(_key(arguments.sig_key)), arguments.sig_iss),
+        address=arguments.addr,
+        publish_address=arguments.publish_addr,
+        publish_key=arguments.publish_key,
+    )
+
+    async def serve(stopping: asyncio.Event) -> None:
+        async with GripProxy(settings) as proxy:
+            places = {
+                "fanout": "http://{}:{}".format(*proxy.address),
+                "publish": "http://{}:{}/publish/".format(*proxy.publish_address),
+            }
+            _announce(f"proxies {', '.join(arguments.route)}", places, arguments.json)
+            await stopping.wait()
+
+    _run(serve)
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    from grip.errors import LocalProtocolError
+    from grip.items import HttpStreamFormat, Item, encode_publish
+
+    text = sys.stdin.read() if arguments.text == "-" else arguments.text
+    try:
+        item = Item.message(
+            arguments.channel, text, newline=True, item_id=arguments.id, prev_id=arguments.prev_id
+        )
+        if arguments.formats:
+            kept = arguments.formats
+            item = dataclasses.replace(
+                item,
+                http_response=item.http_response if "http-response" in kept else None,
+                http_stream=item.http_stream if "http-stream" in kept else None,
+                ws_message=item.ws_message if "ws-message" in kept else None,
+            )
+        if arguments.sse and item.http_stream is not None:
+            event = "".join(f"data: {line}\n" for line in text.split("\n")) + "\n"
+            item = dataclasses.replace(item, http_stream=HttpStreamFormat(content=event.encode()))
+        body = encode_publish([item])
+    except LocalProtocolError as error:
+        raise ConfigError(str(error)) from error
+    print(_post(arguments.url, body, arguments.key), end="")
+
+
+def _post(url: str, body: bytes, key: str | None) -> str:
+    """POST a publish request and return what the endpoint says.
+
+    Raises:
+        HostSimError: the endpoint cannot be reached or refuses.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or parts.hostname is None:
+        raise ConfigError(f"expected an http or https URL, got {url!r}")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=30)
+    headers = {"Content-Type": "application/json"}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    try:
+        connection.request("POST", parts.path or "/publish/", body, headers)
+        response = connection.getresponse()
+        said = response.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise HostSimError(f"cannot publish to {url}: {error}; is host-sim running?") from error
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise HostSimError(f"{url} answered {response.status}: {said.strip()}")
+    return said
+
+
+def _key(text: str) -> str:
+    """Return a key as given, or the contents of the PEM file it names."""
+    path = Path(text)
+    try:
+        return path.read_text() if path.suffix == ".pem" else text
+    except OSError as error:
+        raise ConfigError(f"--sig-key: cannot read {text}: {error.strerror}") from error
+
+
+def _announce(what: str, places: Mapping[str, str], as_json: bool) -> None:
+    from importlib.metadata import version
+
+    from host_sim.cli import DISTRIBUTION
+
+    front = places.get("edge", places["fanout"])
+    lines = [f"host-sim {version(DISTRIBUTION)} {what}"]
+    lines += [f"  {name:<8} {url}" for name, url in places.items()]
+    if "edge" in places:
+        lines += [
+            "",
+            f"  listen   curl -N {front}/stream",
+            f"  publish  curl -d '{EXAMPLE}' {places['publish']}",
+        ]
+    _say("\n".join([*lines, ""]), {"event": "listening", **places}, as_json)
+
+
+def _say(text: str, entry: Mapping[str, object], as_json: bool) -> None:
+    print(json.dumps(entry) if as_json else text, flush=True)
+
+
+async def _unless_stopped(work: Awaitable[None], stopping: asyncio.Event) -> bool:
+    """Wait for `work`; cancel it and return False if `stopping` is set before."""
+    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    return False
+
+
+def _run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `serve` until it returns; SIGINT and SIGTERM set the event it is given, once."""
+
+    async def until_stopped() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stop(number: int) -> None:
+            stopping.set()
+            loop.remove_signal_handler(number)  # a second one ends the process at once
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+        await serve(stopping)
+
+    make_loop: Callable[[], asyncio.AbstractEventLoop]
+    try:
+        from uvloop import new_event_loop as make_loop
+    except ImportError:
+        make_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(until_stopped())
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "serve": _serve,
+    "proxy": _proxy,
+    "publish": _publish,
+}
