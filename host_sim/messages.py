@@ -166,6 +166,9 @@ class Tunnel(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes."""
 
+    async def drain(self) -> None:
+        """Wait until little enough is buffered to write more, or the connection has ended."""
+
     def pause_reading(self) -> None:
         """Take no more bytes from the peer until `resume_reading`."""
 

@@ -13,8 +13,8 @@ from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BackendFault, BodyError
 from host_sim.http1 import wire
-from host_sim.http1.inbox import Inbox
 from host_sim.http1.tunnel import SocketTunnel
+from host_sim.inbox import Inbox
 from host_sim.messages import Request, Response
 
 __all__ = ["ClientConnection", "Failure", "Pool"]

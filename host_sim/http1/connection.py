@@ -24,8 +24,8 @@ from grip.headers import Headers
 from host_sim.body import REPLAY_LIMIT, Body
 from host_sim.http1 import wire
 from host_sim.http1.exchange import Exchange
-from host_sim.http1.inbox import READ_AHEAD, Inbox
 from host_sim.http1.tunnel import SocketTunnel
+from host_sim.inbox import READ_AHEAD, Inbox
 from host_sim.messages import Address, Handler, Request, Tunnel
 from host_sim.trace import Trace
 

@@ -14,7 +14,16 @@ __all__ = ["SocketTunnel"]
 class SocketTunnel(asyncio.Protocol):
     """Implements `messages.Tunnel` on a transport."""
 
-    __slots__ = ("_begun", "_early", "_on_data", "_on_gone", "_on_lost", "_paused", "_transport")
+    __slots__ = (
+        "_begun",
+        "_drained",
+        "_early",
+        "_on_data",
+        "_on_gone",
+        "_on_lost",
+        "_paused",
+        "_transport",
+    )
 
     def __init__(
         self, transport: asyncio.Transport | None, early: bytes, on_lost: Callable[[], None]
@@ -29,6 +38,7 @@ class SocketTunnel(asyncio.Protocol):
         self._on_data: Callable[[bytes], None] | None = None
         self._on_gone: Callable[[], None] | None = None
         self._begun = False
+        self._drained: asyncio.Event | None = None  # there while the peer reads too slowly
         self._paused = False
         if transport is not None:
             transport.set_protocol(self)
@@ -60,6 +70,11 @@ class SocketTunnel(asyncio.Protocol):
         if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    async def drain(self) -> None:
+        """Wait until little enough is buffered to write more, or the connection has ended."""
+        if self._drained is not None:
+            await self._drained.wait()
+
     def pause_reading(self) -> None:
         """Take no more bytes from the peer until `resume_reading`."""
         self._paused = True
@@ -89,9 +104,20 @@ class SocketTunnel(asyncio.Protocol):
         else:  # the event loop had them already when reading was paused
             self._early += data
 
+    def pause_writing(self) -> None:
+        """Hold back writers (`asyncio.Protocol`)."""
+        self._drained = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """Let writers go on (`asyncio.Protocol`)."""
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio calls it so
         """Tell both owners (`asyncio.Protocol`)."""
         self._transport = None
+        self.resume_writing()
         self._on_lost()
         if self._begun:
             self._tell_gone()

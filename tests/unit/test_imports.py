@@ -12,7 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A module may import modules below the prefixes of the longest entry that fits it, and its own
 # entry's package. Names are prefixes of dotted module names.
-COMMON = ("host_sim.body", "host_sim.errors", "host_sim.messages", "host_sim.trace", "grip")
+COMMON = (
+    "host_sim.body",
+    "host_sim.errors",
+    "host_sim.inbox",
+    "host_sim.messages",
+    "host_sim.trace",
+    "grip",
+)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "grip": (),
     "guest": ("grip",),
@@ -21,6 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "host_sim.body": ("host_sim.errors",),
     "host_sim.messages": ("host_sim.body", "host_sim.trace", "grip.headers"),
     "host_sim.config": ("host_sim.errors",),
+    "host_sim.inbox": (),
     "host_sim.http1": COMMON,
     "host_sim.edge": (*COMMON, "host_sim.config"),
     "host_sim.sandbox": COMMON,

@@ -12,7 +12,7 @@ from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.http1.client import HttpClient
-from host_sim.http1.inbox import READ_AHEAD, Inbox
+from host_sim.inbox import READ_AHEAD, Inbox
 from host_sim.messages import Request, Response
 from tests.support.backend import Backend
 from tests.support.certificates import Authority

@@ -8,8 +8,8 @@ import pytest
 
 from grip.headers import Headers
 from host_sim.errors import BodyError, StartError
-from host_sim.http1.inbox import READ_AHEAD, Inbox
 from host_sim.http1.server import serve
+from host_sim.inbox import READ_AHEAD, Inbox
 from host_sim.messages import Downstream, Piece, Request, Tunnel
 from tests.integration.http1.conftest import Connect, Listen
 from tests.support.waiting import PATIENCE_S, soon

@@ -1,8 +1,8 @@
 """The pieces of a body that arrived and nobody has read yet, with flow control.
 
-A connection feeds it, a `Body` pulls from it. It never parses. Some read-ahead is wanted: only by
-reading on does a connection notice that its peer has gone, so a small body must be taken in whole
-even when its reader is late (RFC 9112 §9.5).
+A connection or a writer inside the simulator feeds it, a `Body` pulls from it. It never parses.
+Some read-ahead is wanted: only by reading on does a connection notice that its peer has gone, so a
+small body must be taken in whole even when its reader is late (RFC 9112 §9.5).
 """
 
 import asyncio
