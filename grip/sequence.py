@@ -219,8 +219,8 @@ class Sequencer:
         state = self._channels.get(channel)
         if state is None:
             state = self._channels[channel] = _Channel(refresh_at=now + FIRST_SUBSCRIPTION_S)
-            self._arm(channel, state)
         state.subscribers += 1
+        self._arm(channel, state)
 
     def _left(self, channel: str, lingers_until: float, now: float) -> None:
         state = self._channels[channel]
