@@ -179,8 +179,8 @@ def parse_parameters(text: str) -> tuple[Pair, ...]:
     if '"' not in text:
         for part in text.split(";"):
             name, _, value = part.partition("=")
-            if part.strip(_SPACE):
-                pairs.append((name.strip(_SPACE), value.strip(_SPACE)))
+            if name := name.strip(_SPACE):
+                pairs.append((name, value.strip(_SPACE)))
         return tuple(pairs)
     at = 0
     while at < len(text):
