@@ -149,7 +149,7 @@ class Simulator:
         """
         self._client = HttpClient()
         self._backends = Backends(self._backends_by_name(), self._client)
-        self._fanout = FanoutProxy(self._backends, self._signer, elsewhere=self._backends)
+        self._fanout = FanoutProxy(self._backends, self._signer, elsewhere=self._backends.elsewhere)
         self._sandboxes = Sandboxes(
             upstream=self._backends, data=host_data(self._manifest), limits=self._limits
         )
