@@ -1,4 +1,4 @@
-"""Whole answers to clients: what a hold or an instruction says, and what went wrong.
+"""Answers to clients: what a hold or an instruction says, a backend's own, and what went wrong.
 
 A client sees a status and a line of text; reasons go to the log. Source: GRIP §2.4, §3.4.
 """
@@ -8,10 +8,11 @@ import logging
 from typing import Final
 
 from grip.headers import Headers
-from host_sim.messages import Downstream
+from host_sim.errors import BodyError
+from host_sim.messages import Downstream, Response
 from host_sim.trace import Trace
 
-__all__ = ["PLAIN_TEXT", "bodiless", "fail", "refuse", "respond"]
+__all__ = ["PLAIN_TEXT", "bodiless", "fail", "pass_on", "refuse", "respond"]
 
 log = logging.getLogger("host_sim.fanout")
 
@@ -44,6 +45,31 @@ def respond(
     downstream.write(body)
     downstream.finish()
     trace.emit()
+
+
+async def pass_on(response: Response, downstream: Downstream, trace: Trace) -> None:
+    """Relay a reply without instructions as it comes."""
+    if response.tunnel is not None:
+        response.tunnel.abort()
+        fail(downstream, trace, "the backend switched protocols unasked")
+        return
+    body = response.body
+    downstream.send_head(response.status, response.reason, response.headers, body.length)
+    try:
+        async for piece in body:
+            downstream.write(piece)
+            await downstream.drain()
+            if downstream.closed:
+                break
+    except BodyError as error:
+        log.warning("request %d: the reply broke off: %s", trace.id, error)
+        trace.note = f"the reply broke off: {error}"
+        downstream.abort()
+    else:
+        downstream.finish()
+    finally:
+        await body.aclose()
+        trace.emit()
 
 
 def refuse(downstream: Downstream, trace: Trace, status: int, text: str) -> None:

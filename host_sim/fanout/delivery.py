@@ -1,14 +1,17 @@
 """A published item on its way to its subscribers: each encoding is made once, however many take it.
 
-Source: GRIP §8.3 (delivery), §8.4 (WebSockets).
+Source: GRIP §8.3 (delivery), §8.4 (WebSockets), §10 (filters).
 """
 
+import dataclasses
 import functools
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 
+from grip import filters
 from grip.hold import Published
 from grip.items import Item, MessageType
 from host_sim.messages import Piece
@@ -55,3 +58,32 @@ class Delivery:
         except ProtocolError:
             return b""
         return frame.serialize(mask=False, extensions=None)
+
+    def frame_for(
+        self, names: tuple[str, ...], *, meta: Mapping[str, str], channels: Collection[str]
+    ) -> bytes:
+        """Return the frame for one subscriber, empty if the item is not for it (§8.3, §10).
+
+        Args:
+            names: the filters of its subscription, in order.
+            meta: its metadata.
+            channels: all it is subscribed to.
+
+        Raises:
+            RemoteProtocolError: the content cannot be filtered.
+        """
+        message = self.item.ws_message
+        if message is None:
+            return b""
+        expected = message.content_filters
+        if expected is not None and filters.content_filters(names) != expected:
+            return b""
+        if not filters.delivers(names, meta=meta, item_meta=self.item.meta, channels=channels):
+            return b""
+        content = filters.filter_content(
+            names, message.content, meta=meta, prev_ids=dict.fromkeys(channels)
+        )
+        if content is message.content:
+            return self.frame
+        changed = dataclasses.replace(message, content=content)
+        return Delivery(dataclasses.replace(self.item, ws_message=changed)).frame

@@ -6,7 +6,6 @@ and sandbox. Source: GRIP §2 (forwarding), §3.1, §4; RFC 6455 §4.2.1.
 """
 
 import asyncio
-import logging
 from typing import Final
 from urllib.parse import urljoin
 
@@ -15,7 +14,7 @@ from grip.hold import LastId
 from grip.instruct import has_instructions
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
-from host_sim.fanout.answers import bodiless, fail, refuse, respond
+from host_sim.fanout.answers import bodiless, fail, pass_on, refuse, respond
 from host_sim.fanout.client import Client, Room
 from host_sim.fanout.forward import TIMEOUT_S, Forwarder, Sign
 from host_sim.fanout.holds import LongPoll
@@ -23,14 +22,13 @@ from host_sim.fanout.links import Links, grip_last, url_of
 from host_sim.fanout.registry import Registry
 from host_sim.fanout.replies import Instructed, Mode, check_request, media_type, understand
 from host_sim.fanout.streams import Stream
+from host_sim.fanout.websockets import WebSockets
 from host_sim.messages import Downstream, Request, Response, Upstream
 
 __all__ = ["GRACE_S", "FanoutProxy"]
 
 GRACE_S: Final = 2.0
 """How long what is still to be told to backends may take when the proxy closes."""
-
-log = logging.getLogger("host_sim.fanout")
 
 _WEBSOCKET_EVENTS = "application/websocket-events"
 _EVENTS_REFUSED = "Client not allowed to send WebSocket events directly.\n"
@@ -65,6 +63,7 @@ class FanoutProxy:
         self.registry = Registry(clock)
         self._forwarder = Forwarder(upstream, sign, timeout_s=timeout_s)
         outside = Forwarder(elsewhere, sign, timeout_s=timeout_s) if elsewhere else None
+        self._websockets = WebSockets(self._forwarder, self.registry, clock)
         self._links = Links(self._forwarder, outside, clock)
         self._room = Room(links=self._links, registry=self.registry, clock=clock)
 
@@ -72,11 +71,7 @@ class FanoutProxy:
         """Serve the client from here on; returns when it is served or held."""
         request.trace.handed_off_to = backend
         if _is_websocket(request):
-            from host_sim.fanout.websockets import serve_websocket
-
-            await serve_websocket(
-                request, backend, downstream, forwarder=self._forwarder, registry=self.registry
-            )
+            await self._websockets.serve(request, backend, downstream)
         elif media_type(request.headers) == _WEBSOCKET_EVENTS:
             refuse(downstream, request.trace, 403, _EVENTS_REFUSED)
         else:
@@ -87,7 +82,7 @@ class FanoutProxy:
         """End all holds as well as can be."""
         for held in list(self._room.held):
             held.close()
-        await self._links.close(grace_s)
+        await asyncio.gather(self._links.close(grace_s), self._websockets.close(grace_s))
 
     async def _ask_again(self, poll: LongPoll, last_ids: tuple[LastId, ...]) -> None:
         await self._exchange(poll.client, poll.client.request.body.replay(), poll, last_ids)
@@ -138,35 +133,11 @@ class FanoutProxy:
         if poll is not None:
             poll.release()
         if reply is None:
-            await _pass_on(response, client)
+            await pass_on(response, client.downstream, client.request.trace)
         elif reply.mode is Mode.STREAM:
             await Stream(self._room, client).begin(reply)
         else:
             _answer(reply, response, client)
-
-
-async def _pass_on(response: Response, client: Client) -> None:
-    """Relay a reply without instructions as it comes."""
-    downstream, trace = client.downstream, client.request.trace
-    if response.tunnel is not None:
-        response.tunnel.abort()
-        fail(downstream, trace, "the backend switched protocols unasked")
-        return
-    body = response.body
-    downstream.send_head(response.status, response.reason, response.headers, body.length)
-    try:
-        async for piece in body:
-            downstream.write(piece)
-            await downstream.drain()
-    except BodyError as error:
-        log.warning("request %d: the reply broke off: %s", trace.id, error)
-        trace.note = f"the reply broke off: {error}"
-        downstream.abort()
-    else:
-        downstream.finish()
-    finally:
-        await body.aclose()
-        trace.emit()
 
 
 def _answer(reply: Instructed, response: Response, client: Client) -> None:
