@@ -109,7 +109,7 @@ def test_items_come_back(items: list[Item]) -> None:
 
 @given(
     st.text(),
-    st.text(st.characters(), max_size=10) | st.binary(max_size=10),
+    st.text(max_size=10) | st.binary(max_size=10),
     st.booleans(),
 )
 def test_messages_can_always_be_published(
