@@ -9,7 +9,7 @@ subscriptions; a machine only decides. Source: GRIP §5, §6, §7, §9.
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from grip.errors import LocalProtocolError
 from grip.headers import Headers
@@ -17,6 +17,7 @@ from grip.instruct import Instruct
 from grip.items import Item
 
 __all__ = [
+    "AS_PUBLISHED",
     "MAX_QUEUED",
     "Action",
     "Answered",
@@ -43,7 +44,7 @@ __all__ = [
     "Subscribe",
     "Tick",
     "Write",
-    "rule_of",
+    "refusal",
     "transitions",
 ]
 
@@ -200,6 +201,10 @@ class Append:
     """Append the content of the item just published, as it is, so that all can share it."""
 
 
+AS_PUBLISHED: Final = (Append(),)
+"""All that a stream asks for with nearly every item; made once, so that drivers can tell it."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Write:
     """Append `content` to the response."""
@@ -246,16 +251,9 @@ class Rule(NamedTuple):
 type Rules = Mapping[enum.Enum, Mapping[type, Rule]]
 
 
-def rule_of(rules: Rules, state: enum.Enum, event: object) -> Rule:
-    """Return the rule for `event` in `state`.
-
-    Raises:
-        LocalProtocolError: the table has none, so the driver has lost track.
-    """
-    rule = rules[state].get(type(event))
-    if rule is None:
-        raise LocalProtocolError(f"{type(event).__name__} cannot happen while {state.name.lower()}")
-    return rule
+def refusal(state: enum.Enum, event: object) -> LocalProtocolError:
+    """Return what to raise when the table has no rule for `event` in `state`."""
+    return LocalProtocolError(f"{type(event).__name__} cannot happen while {state.name.lower()}")
 
 
 def transitions(rules: Rules) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -31,7 +31,7 @@ from grip.hold import (
     Shutdown,
     Subscribe,
     Tick,
-    rule_of,
+    refusal,
 )
 from grip.instruct import Instruct, usual_reason
 from grip.items import Action as ItemAction
@@ -75,7 +75,11 @@ class ResponseHold:
         Raises:
             LocalProtocolError: the event cannot happen in this state.
         """
-        return rule_of(self.RULES, self.state, event).do(self, event, now)
+        try:
+            rule = self.RULES[self.state][type(event)]
+        except KeyError:
+            raise refusal(self.state, event) from None
+        return rule.do(self, event, now)
 
     def _held(self, event: Held, now: float) -> Sequence[Action]:
         hold = event.instruct.hold

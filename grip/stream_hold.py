@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 from grip.errors import RemoteProtocolError
 from grip.hold import (
+    AS_PUBLISHED,
     MAX_QUEUED,
     Action,
     Append,
@@ -36,7 +37,7 @@ from grip.hold import (
     Subscribe,
     Tick,
     Write,
-    rule_of,
+    refusal,
 )
 from grip.instruct import HoldMode, Instruct
 from grip.items import Action as ItemAction
@@ -48,8 +49,6 @@ __all__ = ["RETRIES_S", "State", "StreamHold"]
 
 RETRIES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """After how many seconds a link that failed is fetched again, plus up to one second each."""
-
-_APPEND: Final = (Append(),)  # the answer to nearly every item; made once
 
 type Event = (
     Reply | Data | ReplyEnd | ReplyBroke | Failed | Published | Refresh | Tick | Gone | Shutdown
@@ -98,7 +97,7 @@ class StreamHold:
         # Channels without an item since the link's time started; None without a link.
         self._silent: set[str] | None = None
         self._subscriptions = Subscriptions()
-        self._queue: list[Item] = []
+        self._queue: list[Published] = []
         self._keep_alive: KeepAlive | None = None
         self._beat_from = 0.0  # keep-alive data is due `_beat_delay` seconds after this
         self._beat_delay = math.inf
@@ -132,7 +131,11 @@ class StreamHold:
         Raises:
             LocalProtocolError: the event cannot happen in this state.
         """
-        return rule_of(self.RULES, self.state, event).do(self, event, now)
+        try:
+            rule = self.RULES[self.state][type(event)]
+        except KeyError:
+            raise refusal(self.state, event) from None
+        return rule.do(self, event, now)
 
     # The reply.
 
@@ -191,15 +194,19 @@ class StreamHold:
         """Let queued items have their effect, from the first that follows the reply on."""
         queue, self._queue = self._queue, []
         actions: list[Action] = []
-        for item in itertools.dropwhile(self._subscriptions.lacks, queue):
-            assert item.http_stream is not None
-            for action in self._take(item, now):
+        for event in itertools.dropwhile(self._lacks, queue):
+            published = event.item.http_stream
+            assert published is not None
+            for action in self._published(event, now):
                 # Only the item that is being published can be appended as it is.
                 shared = isinstance(action, Append)
-                actions.append(Write(item.http_stream.content) if shared else action)
+                actions.append(Write(published.content) if shared else action)
             if self.state is not State.HOLDING:
                 break
         return actions
+
+    def _lacks(self, event: Published) -> bool:
+        return self._subscriptions.lacks(event.item)
 
     def _broke(self, event: ReplyBroke, now: float) -> Sequence[Action]:
         if self._at is None:  # the client's own reply: it has to see that it is incomplete
@@ -237,34 +244,36 @@ class StreamHold:
 
     # Items.
 
-    def _published(self, event: Published, now: float) -> Sequence[Action]:
-        return self._take(event.item, now)
-
     def _queued(self, event: Published, _now: float) -> Sequence[Action]:
         if event.item.http_stream is not None and len(self._queue) < MAX_QUEUED:
-            self._queue.append(event.item)
+            self._queue.append(event)
         return ()
 
-    def _take(self, item: Item, now: float) -> Sequence[Action]:
-        """Let an item have its effect on the stream."""
+    def _published(self, event: Published, now: float) -> Sequence[Action]:
+        item = event.item
         published = item.http_stream
         if published is None:
             return ()
-        match self._subscriptions.judge(item, published.content_filters):
+        verdict = self._subscriptions.judge(item, published.content_filters)
+        if verdict is Verdict.TAKE and published.action is ItemAction.SEND:
+            return self._append(item, published, now)  # by far the most frequent
+        match verdict:
+            case Verdict.TAKE:
+                return self._obey(published.action)
             case Verdict.SKIP:
                 return ()
             case Verdict.GAP:
                 return (Forget(item.channel), *self._recover())
             case Verdict.MISFIT:
                 return (self._finish("an item counts on other content filters"),)
-        match published.action:
-            case ItemAction.SEND:
-                return self._append(item, published, now)
+
+    def _obey(self, action: ItemAction) -> Sequence[Action]:
+        match action:
             case ItemAction.HINT:
                 return self._recover(urgent=True)
             case ItemAction.CLOSE:
                 return (self._finish("closed by a publisher"),)
-            case ItemAction.REFRESH:
+            case ItemAction.SEND | ItemAction.REFRESH:
                 return ()
 
     def _append(self, item: Item, published: HttpStreamFormat, now: float) -> Sequence[Action]:
@@ -278,7 +287,7 @@ class StreamHold:
             self._silent.discard(item.channel)
             if not self._silent:
                 self._start_link(now)
-        return _APPEND if content is published.content else (Write(content),)
+        return AS_PUBLISHED if content is published.content else (Write(content),)
 
     # Time.
 

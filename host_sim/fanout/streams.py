@@ -56,11 +56,12 @@ class Stream:
 
     def deliver(self, channel: str, delivery: Delivery) -> None:  # noqa: ARG002 - as `Subscriber`
         """Take an item."""
-        for action in self._machine.handle(delivery.published, self._room.clock.time()):
-            if isinstance(action, hold.Append):
-                self._write(delivery.stream)
-            else:
-                self._do(action)
+        actions = self._machine.handle(delivery.published, self._room.clock.time())
+        if actions is hold.AS_PUBLISHED:
+            self._write(delivery.stream)  # and the timer is due no earlier than before
+            return
+        for action in actions:
+            self._do(action)
         self._settle()
 
     def refresh(self) -> None:
