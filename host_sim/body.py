@@ -6,7 +6,7 @@ did with it, and a long poll asks its backend more than once. Event loop only.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from host_sim.errors import BodyError
 
@@ -89,6 +89,10 @@ class Body:
         assert tape.source is not None
         try:
             piece = await anext(tape.source, b"")
+        except asyncio.CancelledError:
+            if isinstance(tape.source, AsyncGenerator):  # from now on it looks like one that ended
+                tape.error = BodyError("reading the body was broken off")
+            raise
         except Exception as error:
             tape.error = error
             raise BodyError(str(error)) from error
@@ -117,7 +121,10 @@ class Body:
     @property
     def at_hand(self) -> tuple[bytes, ...] | None:
         """The pieces still to be read, when none has to be waited for any more; else None."""
-        return tuple(self._tape.pieces[self._position :]) if self._tape.ended else None
+        tape = self._tape
+        if not tape.ended or tape.sole_reader not in (None, self):
+            return None
+        return tuple(tape.pieces[self._position :])
 
     async def aclose(self) -> None:
         """Say that nobody reads on, so that the source stops; not while a `read` is pending.
