@@ -15,6 +15,7 @@ from grip.errors import LocalProtocolError, RemoteProtocolError, shorten
 
 __all__ = [
     "Headers",
+    "Pair",
     "Parameterized",
     "format_value",
     "is_field",
