@@ -6,7 +6,6 @@ told. Requests are the courier's part, subscriptions and timed messages the clie
 who is still there and who has yet to say goodbye. Source: GRIP §11.4 to §11.7, §8.4.
 """
 
-import enum
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
@@ -16,6 +15,7 @@ from grip.ws_over_http.control import Outgoing
 from grip.ws_over_http.courier import Courier
 from grip.ws_over_http.events import Binary, Close, Disconnect, Event, Open, Ping, Pong, Text
 from grip.ws_over_http.reply import Reply, handshake_headers, parse_message_prefix
+from grip.ws_over_http.states import TRANSITIONS, State
 from grip.ws_over_http.steps import (
     Accept,
     CloseItem,
@@ -23,6 +23,7 @@ from grip.ws_over_http.steps import (
     Drop,
     Fail,
     Failed,
+    Faulted,
     Gone,
     Handshake,
     Hangup,
@@ -38,22 +39,14 @@ from grip.ws_over_http.steps import (
     Unreachable,
 )
 
-__all__ = ["CLOSE_WAIT_S", "TRANSITIONS", "State", "WebSocketSession"]
+__all__ = ["CLOSE_WAIT_S", "WebSocketSession"]
 
 CLOSE_WAIT_S: Final = 10.0
 """How long a client may take to answer a close frame; ours."""
 
 
-class State(enum.Enum):
-    """Where a connection is."""
-
-    OPENING = "the backend has not answered the handshake yet"
-    OPEN = "messages pass both ways"
-    DETACHED = "the backend has left the client to the proxy"
-    ENDING = "the client has closed, and the backend is to answer that"
-    CLOSING = "a close frame is sent, and the client is to answer it"
-    LEAVING = "the client has gone, and the backend is to hear of it"
-    OVER = "nobody waits for anything"
+_FOLLOWED: Final = (State.OPEN, State.ENDING, State.FAILING)
+"""Where replies of the backend have their effect on the client."""
 
 
 class WebSocketSession:
@@ -63,7 +56,7 @@ class WebSocketSession:
         state: where it is.
     """
 
-    __slots__ = ("_client", "_close_by", "_courier", "_farewell", "state")
+    __slots__ = ("_client", "_close_by", "_courier", "_farewell", "_verdict", "state")
 
     def __init__(self, connection_id: str) -> None:
         """Start a session; `connection_id` is unique and goes with all requests."""
@@ -71,7 +64,8 @@ class WebSocketSession:
         self._client = ClientSide()
         self._courier = Courier(connection_id)
         self._farewell: Close | Disconnect | None = None  # the last that the backend hears
-        self._close_by: float | None = None  # when to give up on a client that does not answer
+        self._verdict: Close | None = None  # how to close on a client that broke the protocol
+        self._close_by: float | None = None  # when to wait for the other side no longer
 
     @property
     def deadline(self) -> float | None:
@@ -117,6 +111,8 @@ class WebSocketSession:
                 return self._failed(event, reason)
             case Unreachable(reason, chance):
                 return self._unreachable(reason, chance, now)
+            case Faulted(code, reason):
+                return self._faulted(Close(code, reason), now)
             case Delivered():
                 self._client.put_off_beat(now)
                 return ()
@@ -153,6 +149,23 @@ class WebSocketSession:
             case _:
                 return ()  # the rest has nobody to go to
 
+    def _faulted(self, verdict: Close, now: float) -> Sequence[SessionAction]:
+        """Fail the connection (RFC 6455 §7.1.7), once earlier messages are answered."""
+        match self.state:
+            case State.OPEN if not self._courier.idle:
+                self._courier.stop_polling()
+                self._verdict = verdict
+                self._close_by = now + CLOSE_WAIT_S
+                self.state = State.FAILING
+                return ()
+            case State.OPEN | State.DETACHED:
+                self._verdict = verdict
+                return self._fail()
+            case State.CLOSING:
+                return [Hangup(), *self._leave(Disconnect())]
+            case _:
+                return ()
+
     def _gone(self) -> Sequence[SessionAction]:
         """Take note that the client has vanished."""
         match self.state:
@@ -174,7 +187,7 @@ class WebSocketSession:
             match self.state:
                 case State.OPENING:
                     return self._opened(event, reply, now)
-                case State.OPEN | State.ENDING:
+                case state if state in _FOLLOWED:
                     return self._obey(reply.events, now)
         except RemoteProtocolError as error:
             return self._failed(event, str(error))
@@ -205,6 +218,8 @@ class WebSocketSession:
                     actions.append(self._client.send(event, now))
                 case Close(code, reason) if self.state is State.ENDING:
                     actions += self._answer_close(code, reason)
+                case Close() if self.state is State.FAILING:
+                    return [*actions, *self._fail()]
                 case Close(code, reason):
                     actions.append(self._send_close(code, reason, now))
                 case Open():
@@ -213,13 +228,15 @@ class WebSocketSession:
                     return [*actions, *self._drop("the backend disconnected")]
                 case _:
                     assert_never(event)
-            if self._client.detached and self.state in (State.OPEN, State.ENDING):
+            if self._client.detached and self.state in _FOLLOWED:
                 actions += self._detach()
             if self.state in (State.CLOSING, State.LEAVING):
                 break
         unanswered = self.state is State.ENDING and self._courier.idle
         if unanswered and not self._courier.waits:
             return [*actions, *self._drop("the backend did not answer a close")]
+        if self.state is State.FAILING and self._courier.idle:
+            return [*actions, *self._fail()]
         return [*actions, *self._proceed()]
 
     def _failed(self, event: SessionEvent, reason: str) -> Sequence[SessionAction]:
@@ -229,7 +246,7 @@ class WebSocketSession:
             case State.OPENING:
                 self.state = State.OVER
                 return [Refuse() if isinstance(event, Refused) else Fail(reason)]
-            case State.OPEN | State.ENDING:
+            case state if state in _FOLLOWED:
                 return self._drop(reason)
             case _:
                 self._farewell = self._farewell or Disconnect()
@@ -260,13 +277,18 @@ class WebSocketSession:
     def _ticked(self, now: float) -> Sequence[SessionAction]:
         actions = [*self._client.tick(now), *self._courier.tick(now)]
         if self._close_by is not None and self._close_by <= now:
-            actions += [Drop("no answer to the close frame"), *self._leave(Disconnect())]
+            if self.state is State.FAILING:
+                actions += self._fail()
+            else:
+                actions += [Drop("no answer to the close frame"), *self._leave(Disconnect())]
         return actions
 
     def _detach(self) -> Sequence[SessionAction]:
         """Leave the client to the proxy (§12); if it has closed already, answer that."""
         if self.state is State.ENDING:
             return self._answer_close(1000, "")
+        if self.state is State.FAILING:
+            return self._fail()
         self._farewell = Close()
         self._courier.add(self._farewell)
         self._courier.stop_polling()
@@ -287,6 +309,13 @@ class WebSocketSession:
         self._courier.stop_polling()
         self.state = State.LEAVING
         return [SendClose(1000 if code is None else code, reason), Hangup()]
+
+    def _fail(self) -> Sequence[SessionAction]:
+        """Close because the client broke the protocol."""
+        assert self._verdict is not None
+        assert self._verdict.code is not None
+        close = SendClose(self._verdict.code, self._verdict.reason)
+        return [close, Hangup(), *self._leave(Disconnect())]
 
     def _leave(self, farewell: Close | Disconnect) -> Sequence[SessionAction]:
         """The client is gone; let the backend know unless it does."""
@@ -313,84 +342,3 @@ class WebSocketSession:
         if self.state is State.LEAVING and self._courier.idle:
             self.state = State.OVER
         return asks
-
-
-TRANSITIONS: Final[Mapping[State, Mapping[type[SessionEvent], tuple[State, ...]]]] = {
-    State.OPENING: {
-        Handshake: (State.OPENING,),
-        Gone: (State.LEAVING, State.OVER),
-        Replied: (State.OPENING, State.OPEN, State.DETACHED, State.CLOSING, State.OVER),
-        Refused: (State.OVER,),
-        Failed: (State.OVER,),
-        Unreachable: (State.OVER,),
-        Tick: (State.OPENING,),
-    },
-    State.OPEN: {
-        Received: (State.OPEN, State.ENDING),
-        Gone: (State.LEAVING,),
-        Replied: (State.OPEN, State.DETACHED, State.CLOSING, State.OVER),
-        Refused: (State.OVER,),
-        Failed: (State.OVER,),
-        Unreachable: (State.OPEN, State.OVER),
-        Delivered: (State.OPEN,),
-        CloseItem: (State.CLOSING,),
-        Refresh: (State.OPEN,),
-        Tick: (State.OPEN,),
-    },
-    State.DETACHED: {
-        Received: (State.DETACHED, State.LEAVING, State.OVER),
-        Gone: (State.LEAVING, State.OVER),
-        Replied: (State.DETACHED,),
-        Refused: (State.DETACHED,),
-        Failed: (State.DETACHED,),
-        Unreachable: (State.DETACHED,),
-        Delivered: (State.DETACHED,),
-        CloseItem: (State.CLOSING,),
-        Refresh: (State.DETACHED,),
-        Tick: (State.DETACHED,),
-    },
-    State.ENDING: {
-        Received: (State.ENDING,),
-        Gone: (State.LEAVING, State.OVER),
-        Replied: (State.ENDING, State.LEAVING, State.OVER),
-        Refused: (State.OVER,),
-        Failed: (State.OVER,),
-        Unreachable: (State.ENDING, State.OVER),
-        Delivered: (State.ENDING,),
-        CloseItem: (State.ENDING,),
-        Refresh: (State.ENDING,),
-        Tick: (State.ENDING,),
-    },
-    State.CLOSING: {
-        Received: (State.CLOSING, State.LEAVING, State.OVER),
-        Gone: (State.LEAVING, State.OVER),
-        Replied: (State.CLOSING,),
-        Refused: (State.CLOSING,),
-        Failed: (State.CLOSING,),
-        Unreachable: (State.CLOSING,),
-        Delivered: (State.CLOSING,),
-        CloseItem: (State.CLOSING,),
-        Refresh: (State.CLOSING,),
-        Tick: (State.CLOSING, State.LEAVING, State.OVER),
-    },
-    State.LEAVING: {
-        Received: (State.LEAVING,),
-        Gone: (State.LEAVING,),
-        Replied: (State.LEAVING, State.OVER),
-        Refused: (State.OVER,),
-        Failed: (State.OVER,),
-        Unreachable: (State.LEAVING, State.OVER),
-        Delivered: (State.LEAVING,),
-        CloseItem: (State.LEAVING,),
-        Refresh: (State.LEAVING,),
-        Tick: (State.LEAVING,),
-    },
-    State.OVER: dict.fromkeys(  # what comes late
-        (
-            *(Received, Gone, Replied, Refused, Failed, Unreachable),
-            *(Delivered, CloseItem, Refresh, Tick),
-        ),
-        (State.OVER,),
-    ),
-}
-"""Where each event may lead. What is not listed cannot happen."""

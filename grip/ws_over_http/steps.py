@@ -17,6 +17,7 @@ __all__ = [
     "Drop",
     "Fail",
     "Failed",
+    "Faulted",
     "Gone",
     "Handshake",
     "Hangup",
@@ -52,8 +53,16 @@ class Received:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Faulted:
+    """The client broke the protocol, which is to be answered with a close frame like this."""
+
+    code: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Gone:
-    """The client's connection has ended, or was ended because of the client's fault."""
+    """The client's connection has ended."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,6 +121,7 @@ class Tick:
 type SessionEvent = (
     Handshake
     | Received
+    | Faulted
     | Gone
     | Replied
     | Refused

@@ -17,7 +17,8 @@ from grip.items import Action, WsMessageFormat
 from grip.ws_over_http import steps
 from grip.ws_over_http.events import MAX_BODY_BYTES, NEED_DATA
 from grip.ws_over_http.reply import is_event_reply
-from grip.ws_over_http.session import CLOSE_WAIT_S, State, WebSocketSession
+from grip.ws_over_http.session import CLOSE_WAIT_S, WebSocketSession
+from grip.ws_over_http.states import State
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.fanout.alarm import Alarm, Clock
@@ -191,10 +192,7 @@ class WebSocket:
                 self._handle(steps.Received(event))
         except ClientError as error:
             log.info("request %d: WebSocket client: %s", self._request.trace.id, error)
-            assert self._tunnel is not None
-            self._tunnel.write(close_frame(error.code, ""))
-            self._hang_up()
-            self._gone()
+            self._handle(steps.Faulted(error.code, str(error)))
         except TooLargeError as error:
             self._drop(str(error))
             self._gone()

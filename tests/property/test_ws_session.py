@@ -30,7 +30,8 @@ from grip.ws_over_http.events import (
     decode_events,
     encode_events,
 )
-from grip.ws_over_http.session import TRANSITIONS, State, WebSocketSession
+from grip.ws_over_http.session import WebSocketSession
+from grip.ws_over_http.states import TRANSITIONS, State
 from grip.ws_over_http.steps import (
     Accept,
     Ask,
@@ -38,6 +39,7 @@ from grip.ws_over_http.steps import (
     Delivered,
     Drop,
     Failed,
+    Faulted,
     Gone,
     Handshake,
     Hangup,
@@ -163,6 +165,12 @@ class Connection(RuleBasedStateMachine):
     def client_closes(self, close: Close) -> None:
         self.sent.append(close)
         self.handle(Received(close))
+
+    @precondition(lambda self: self.is_open() and not self.client_has_closed())
+    @rule(seldom=SELDOM)
+    def client_breaks_the_protocol(self, seldom: bool) -> None:
+        if seldom:
+            self.handle(Faulted(1002, "why"))
 
     @precondition(lambda self: self.client_is_there)
     @rule(seldom=SELDOM)

@@ -26,7 +26,8 @@ from grip.ws_over_http.events import (
     Text,
     encode_events,
 )
-from grip.ws_over_http.session import CLOSE_WAIT_S, TRANSITIONS, State, WebSocketSession
+from grip.ws_over_http.session import CLOSE_WAIT_S, WebSocketSession
+from grip.ws_over_http.states import TRANSITIONS, State
 from grip.ws_over_http.steps import (
     Accept,
     Ask,
@@ -35,6 +36,7 @@ from grip.ws_over_http.steps import (
     Drop,
     Fail,
     Failed,
+    Faulted,
     Gone,
     Handshake,
     Hangup,
@@ -427,6 +429,89 @@ def test_timed_messages_end_with_the_connection(proxy: Proxy) -> None:
     assert proxy.session.deadline is None
 
 
+# A client that breaks the protocol (RFC 6455 §7.1.7).
+
+
+def test_a_fault_closes_at_once_if_nothing_is_under_way(proxy: Proxy) -> None:
+    assert proxy.do(Faulted(1002, "why")) == [
+        SendClose(1002, "why"),
+        Hangup(),
+        b"DISCONNECT\r\n",
+    ]
+    assert proxy.do(Gone()) == proxy.do(Faulted(1002, "")) == proxy.reply() == []
+    assert proxy.reached(State.OVER)
+
+
+def test_what_was_sent_before_a_fault_is_answered(proxy: Proxy) -> None:
+    proxy.client(Text(b"a"))
+    proxy.client(Text(b"b"))
+    assert proxy.do(Faulted(1007, "why")) == []
+    assert proxy.client(Text(b"ignored")) == proxy.do(Faulted(1002, "")) == []
+    assert proxy.do(CloseItem(4005, "")) == proxy.do(Refresh()) == proxy.do(Delivered()) == []
+    assert proxy.reply(Text(b"m:1"), fields=(LATER,)) == [Send(Text(b"1")), body(Text(b"b"))]
+    assert proxy.reply(Text(b"m:2")) == [
+        Send(Text(b"2")),
+        SendClose(1007, "why"),
+        Hangup(),
+        b"DISCONNECT\r\n",
+    ]
+
+
+@pytest.mark.parametrize("event", [Close(4001), control(Detach())])
+def test_whatever_the_backend_says_the_fault_decides(proxy: Proxy, event: Event) -> None:
+    proxy.client(Text(b"a"))
+    proxy.do(Faulted(1007, "why"))
+    assert proxy.reply(event, Text(b"m:1")) == [
+        SendClose(1007, "why"),
+        Hangup(),
+        b"DISCONNECT\r\n",
+    ]
+
+
+def test_a_fault_does_not_wait_for_ever(proxy: Proxy) -> None:
+    proxy.client(Text(b"a"))
+    proxy.do(Faulted(1002, "why"))
+    started = proxy.now
+    assert proxy.wait() == [SendClose(1002, "why"), Hangup()]
+    assert proxy.now == started + CLOSE_WAIT_S
+    assert proxy.reply() == [b"DISCONNECT\r\n"]
+
+
+def test_a_fault_and_an_error_of_the_backend(proxy: Proxy) -> None:
+    proxy.client(Text(b"a"))
+    proxy.do(Faulted(1002, "why"))
+    proxy.do(Unreachable("refused", 0.0))
+    assert proxy.wait() == [body(Text(b"a"))]
+    assert proxy.do(Failed("closed")) == [Drop("closed")]
+
+
+def test_a_client_vanishes_after_a_fault(proxy: Proxy) -> None:
+    proxy.client(Text(b"a"))
+    proxy.do(Faulted(1002, "why"))
+    assert proxy.do(Gone()) == []
+    assert proxy.reply(Text(b"m:1")) == [b"DISCONNECT\r\n"]
+
+
+def test_a_fault_while_the_client_should_answer_a_close(proxy: Proxy) -> None:
+    proxy.do(CloseItem(None, ""))
+    assert proxy.do(Faulted(1002, "why")) == [Hangup()]
+    proxy.reply()
+    assert proxy.reached(State.OVER)
+
+
+def test_a_fault_of_a_detached_client(proxy: Proxy) -> None:
+    proxy.client(Text(b"a"))
+    proxy.reply(control(Detach()))
+    proxy.reply()
+    assert proxy.do(Faulted(1002, "why")) == [SendClose(1002, "why"), Hangup()]
+    assert proxy.reached(State.OVER)
+
+
+def test_a_fault_after_the_close_does_not_matter(proxy: Proxy) -> None:
+    proxy.client(Close(4000))
+    assert proxy.do(Faulted(1002, "")) == []
+
+
 # What is published (§8.4).
 
 
@@ -526,7 +611,7 @@ def test_every_event_is_in_the_table_or_impossible() -> None:
     impossible = {
         (state, event.__name__) for state, row in TRANSITIONS.items() for event in events - set(row)
     }
-    not_before = {"Received", "Delivered", "CloseItem", "Refresh"}
+    not_before = {"Received", "Faulted", "Delivered", "CloseItem", "Refresh"}
     assert impossible == {
         *((State.OPENING, name) for name in not_before),
         *((state, "Handshake") for state in set(State) - {State.OPENING}),
