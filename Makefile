@@ -1,5 +1,5 @@
 # The commands people and CI use; CONTRIBUTING.md says what each is for.
-.PHONY: setup build serve test check bench test-viceroy
+.PHONY: setup build serve test check bench test-viceroy test-autobahn
 
 PY := .venv/bin/python
 
@@ -27,3 +27,7 @@ bench: build
 
 test-viceroy: build
 	@$(PY) -m pytest -rs -v tests/integration/test_viceroy.py
+
+# AUTOBAHN_FLAGS="--python2 PYTHON --cases '9.*'" make test-autobahn
+test-autobahn: setup
+	@$(PY) -m tests.autobahn $(AUTOBAHN_FLAGS)
