@@ -60,12 +60,11 @@ class Client:
         assert task is not None
         try:
             await work
-        except asyncio.CancelledError:
-            if not self._cancelled or task.uncancel() > 0:
-                raise  # by somebody else
-        except BaseException:
-            self._leave()
-            raise
+        except BaseException as error:
+            ours = isinstance(error, asyncio.CancelledError) and self._cancelled
+            if not ours or task.uncancel() > 0:
+                self._leave()
+                raise
         finally:
             if self._task is task:
                 self._task = None
@@ -82,6 +81,9 @@ class Client:
             self.downstream.abort()
 
     def _gone(self) -> None:
+        trace = self.request.trace
+        trace.note = trace.note or "the client went away"
+        trace.emit()
         self._leave()
         if self._task is not None:
             self._cancelled = True

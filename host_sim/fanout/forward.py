@@ -71,11 +71,12 @@ class Forwarder:
         self._timeout_s = timeout_s
 
     @staticmethod
-    def clean(headers: Headers) -> Headers:
+    def clean(headers: Headers, *, trusted: bool = False) -> Headers:
         """Return a client's fields less those a backend must not see (§2.1).
 
-        Gone are all `Grip-*`, so that a client can neither sign nor instruct, and the fields of
-        the connection, also those it nominates (RFC 9110 §7.6.1).
+        Gone are all `Grip-*`, so that a client can neither sign nor instruct, unless it is a
+        `trusted` proxy; and the fields of the connection, also those it nominates (RFC 9110
+        §7.6.1).
         """
         nominated = {
             name.strip().lower()
@@ -86,7 +87,7 @@ class Forwarder:
             lambda name: (
                 name not in _NOT_FORWARDED
                 and name not in nominated
-                and not name.startswith("grip-")
+                and (trusted or not name.startswith("grip-"))
             )
         )
         forwarded_for = headers.get_all("X-Forwarded-For")
@@ -117,14 +118,29 @@ class Forwarder:
         added = [("Grip-Sig", self._sign()), ("Grip-Feature", FEATURES)]
         if request.scheme == "https":
             added.append(("X-Forwarded-Proto", "https"))
-        sent = dataclasses.replace(
-            request,
-            method=request.method if method is None else method,
-            target=request.target if target is None else target,
-            headers=cleaned.plus(*added),
-            body=request.body if body is None else body,
-            hops=request.hops + 1,
+        return await self._send(
+            dataclasses.replace(
+                request,
+                method=request.method if method is None else method,
+                target=request.target if target is None else target,
+                headers=cleaned.plus(*added),
+                body=request.body if body is None else body,
+                hops=request.hops + 1,
+            ),
+            backend,
         )
+
+    async def relay(self, request: Request, backend: str) -> Response:
+        """Send the request of a trusted proxy, which has signed it and will obey the reply (§2.1).
+
+        Raises:
+            BackendError: there is no response head, or none in time.
+        """
+        headers = self.clean(request.headers, trusted=True)
+        sent = dataclasses.replace(request, headers=headers, hops=request.hops + 1)
+        return await self._send(sent, backend)
+
+    async def _send(self, sent: Request, backend: str) -> Response:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._upstream.send(sent, backend)

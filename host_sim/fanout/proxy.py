@@ -6,12 +6,15 @@ and sandbox. Source: GRIP §2 (forwarding), §3.1, §4; RFC 6455 §4.2.1.
 """
 
 import asyncio
+import contextlib
+import time
 from typing import Final
 from urllib.parse import urljoin
 
-from grip.errors import RemoteProtocolError
+from grip.errors import RemoteProtocolError, SignatureError
 from grip.hold import LastId
 from grip.instruct import has_instructions
+from grip.signature import Key, verify
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.fanout.answers import bodiless, fail, pass_on, refuse, respond
@@ -20,7 +23,7 @@ from host_sim.fanout.forward import TIMEOUT_S, Forwarder, Sign
 from host_sim.fanout.holds import LongPoll
 from host_sim.fanout.links import Links, grip_last, url_of
 from host_sim.fanout.registry import Registry
-from host_sim.fanout.replies import Instructed, Mode, check_request, media_type, understand
+from host_sim.fanout.replies import Instructed, Mode, media_type, understand
 from host_sim.fanout.streams import Stream
 from host_sim.fanout.websockets import WebSockets
 from host_sim.messages import Downstream, Request, Response, Upstream
@@ -49,6 +52,7 @@ class FanoutProxy:
         *,
         elsewhere: Upstream | None = None,
         timeout_s: float | None = TIMEOUT_S,
+        trusted_key: Key | None = None,
     ) -> None:
         """Serve clients of the backends behind `upstream`.
 
@@ -58,9 +62,12 @@ class FanoutProxy:
             elsewhere: takes origins (`http://host:port`) for names of backends; for links that
                 lead to other services.
             timeout_s: how long a backend may take to answer.
+            trusted_key: key of another GRIP proxy; what it has signed is passed on as it is, and so
+                are the instructions of the reply.
         """
         clock = asyncio.get_running_loop()
         self.registry = Registry(clock)
+        self._trusted_key = trusted_key
         self._forwarder = Forwarder(upstream, sign, timeout_s=timeout_s)
         outside = Forwarder(elsewhere, sign, timeout_s=timeout_s) if elsewhere else None
         self._websockets = WebSockets(self._forwarder, self.registry, clock)
@@ -70,13 +77,35 @@ class FanoutProxy:
     async def take(self, request: Request, backend: str, downstream: Downstream) -> None:
         """Serve the client from here on; returns when it is served or held."""
         request.trace.handed_off_to = backend
-        if _is_websocket(request):
+        if self._is_trusted(request):
+            client = Client(request, backend, downstream)
+            await client.serve(self._relay(client))
+        elif _is_websocket(request):
             await self._websockets.serve(request, backend, downstream)
         elif media_type(request.headers) == _WEBSOCKET_EVENTS:
             refuse(downstream, request.trace, 403, _EVENTS_REFUSED)
         else:
             client = Client(request, backend, downstream)
             await client.serve(self._exchange(client, request.body))
+
+    def _is_trusted(self, request: Request) -> bool:
+        """Tell whether another GRIP proxy that we trust has signed a request."""
+        token = request.headers.get("Grip-Sig")
+        if self._trusted_key is None or token is None:
+            return False
+        with contextlib.suppress(SignatureError):
+            verify(token, self._trusted_key, None, time.time())
+            return True
+        return False
+
+    async def _relay(self, client: Client) -> None:
+        """Pass a request and its reply on as they are."""
+        try:
+            response = await self._forwarder.relay(client.request, client.backend)
+        except (BackendError, BodyError) as error:
+            _fail(client, error)
+        else:
+            await pass_on(response, client.downstream, client.request.trace)
 
     async def close(self, grace_s: float = GRACE_S) -> None:
         """End all holds as well as can be."""
@@ -116,8 +145,7 @@ class FanoutProxy:
                 request, client.backend, headers=headers, body=body
             )
             if has_instructions(response.headers):
-                await check_request(request)
-                reply = await understand(response)
+                reply = await understand(response, request)
         except (BackendError, BodyError, RemoteProtocolError) as error:
             if poll is not None:
                 poll.release()

@@ -21,7 +21,6 @@ __all__ = [
     "MAX_INSTRUCT_BYTES",
     "Instructed",
     "Mode",
-    "check_request",
     "media_type",
     "understand",
 ]
@@ -71,13 +70,38 @@ class Instructed:
         return b"".join(self.body.at_hand or ())
 
 
-async def understand(response: Response) -> Instructed:
+async def understand(response: Response, asked: Request | None = None) -> Instructed:
     """Read the instructions of a reply, and what belongs to them.
 
+    Args:
+        response: the reply; it is closed if it is of no use.
+        asked: the request of a client it answers, whose size is limited, too.
+
     Raises:
-        RemoteProtocolError: the instructions are at fault, or the reply is too long for them.
+        RemoteProtocolError: the instructions are at fault, or the reply is too long for them;
+            with status 400, the request is too large.
         BodyError: the reply broke off.
     """
+    try:
+        if asked is not None:
+            await _check_size(asked)
+        return await _understand(response)
+    except BaseException:
+        await response.body.aclose()
+        raise
+
+
+async def _check_size(asked: Request) -> None:
+    with contextlib.suppress(BodyError):  # more than is kept, so more than that
+        if await asked.body.replay().whole(MAX_INSTRUCTED_BYTES) is not None:
+            return
+    raise RemoteProtocolError(
+        f"expected at most {MAX_INSTRUCTED_BYTES} bytes in a request whose reply has instructions",
+        status_hint=400,
+    )
+
+
+async def _understand(response: Response) -> Instructed:
     if media_type(response.headers) == MEDIA_TYPE:
         instruct = _parse(response, await _whole(response))
         return Instructed(instruct, Body.of(instruct.body or b""))
@@ -89,32 +113,17 @@ async def understand(response: Response) -> Instructed:
     return Instructed(reply.instruct, Body.of(await _whole(response)))
 
 
-async def check_request(request: Request) -> None:
-    """See to it that a request may be answered with instructions, by the size of its body.
-
-    Raises:
-        RemoteProtocolError: with status 400; it is too large.
-    """
-    with contextlib.suppress(BodyError):  # more than is kept, so more than that
-        if await request.body.replay().whole(MAX_INSTRUCTED_BYTES) is not None:
-            return
-    raise RemoteProtocolError(
-        f"expected at most {MAX_INSTRUCTED_BYTES} bytes in a request whose reply has instructions",
-        status_hint=400,
-    )
-
-
 def _parse(response: Response, body: bytes | None) -> Instruct:
-    return parse_instruct(
+    instruct = parse_instruct(
         status=response.status, reason=response.reason, headers=response.headers, body=body
     )
+    if instruct.status < 200:
+        raise RemoteProtocolError(f"expected the status of a final response, got {instruct.status}")
+    return instruct
 
 
 async def _whole(response: Response) -> bytes:
-    try:
-        whole = await response.body.whole(MAX_INSTRUCT_BYTES)
-    finally:
-        await response.body.aclose()
+    whole = await response.body.whole(MAX_INSTRUCT_BYTES)
     if whole is None:
         raise RemoteProtocolError(
             f"expected at most {MAX_INSTRUCT_BYTES} bytes in a reply with instructions, got more"

@@ -4,11 +4,13 @@ Content that is the same for all subscribers is written as it was framed once, s
 without waking a task. Source: GRIP §6 (stream hold), §7 (next links).
 """
 
+import dataclasses
 import logging
 from typing import Final
 
 from grip import hold
 from grip.errors import RemoteProtocolError
+from grip.headers import Headers
 from grip.stream_hold import Event, State, StreamHold
 from host_sim.body import Body
 from host_sim.errors import BackendError, BodyError
@@ -21,6 +23,8 @@ from host_sim.fanout.replies import Instructed, understand
 from host_sim.messages import Piece
 
 __all__ = ["MAX_BUFFERED", "Stream"]
+
+_NO_BODY: Final = Body.of(b"")
 
 log = logging.getLogger("host_sim.fanout")
 
@@ -39,6 +43,8 @@ class Stream:
         self._room = room
         self._machine = StreamHold(url_of(client.request))
         self._alarm = Alarm(room.clock, self._tick)
+        # Links have nothing of the client's request but where it went, so let go of the rest.
+        client.request = dataclasses.replace(client.request, headers=Headers(), body=_NO_BODY)
         room.take(client, self)
 
     async def begin(self, reply: Instructed) -> None:
@@ -49,10 +55,11 @@ class Stream:
         if bodiless(client.request.method, instruct.status):
             await reply.body.aclose()
             self.close()
+            trace.emit()
         else:
             trace.hold, trace.channels = "stream", self._room.registry.channels_of(self)
+            trace.emit()
             await self._relay(reply.body)
-        trace.emit()
 
     def deliver(self, channel: str, delivery: Delivery) -> None:  # noqa: ARG002 - as `Subscriber`
         """Take an item."""
