@@ -18,7 +18,7 @@ PATH = "/bench"
 def _request(port: int, *, handed_off: bool) -> bytes:
     head = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
     if not handed_off:
-        token = sign(Key.hs256(LOCAL_KEY), "viceroy", time.time())
+        token = sign(Key.secret(LOCAL_KEY), "viceroy", time.time())
         head += f"Grip-Sig: {token}\r\n"
     return f"{head}\r\n".encode()
 

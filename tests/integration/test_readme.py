@@ -51,16 +51,26 @@ class Served:
         return command
 
 
-async def shell(command: str) -> asyncio.subprocess.Process:
+async def shell(command: str, stderr: int | None = None) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         "bash",
         "-c",
         command,
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         start_new_session=True,
         env={k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
     )
+
+
+async def listening(command: str) -> asyncio.subprocess.Process:
+    """Run a `curl -N` and wait until it has the response head, which it keeps to itself."""
+    process = await shell(command.replace("curl", "curl -v"), asyncio.subprocess.PIPE)
+    assert process.stderr is not None
+    while not (await process.stderr.readline()).startswith(b"< \r\n"):
+        assert not process.stderr.at_eof()
+    return process
 
 
 async def stop(process: asyncio.subprocess.Process, number: int = signal.SIGINT) -> None:
@@ -100,10 +110,9 @@ async def test_make_serve_prints_what_the_readme_shows(served: Served) -> None:
 
 
 async def test_listening_and_publishing_as_the_readme_says(served: Served) -> None:
-    listener = await shell(served.here(block("sh", "/stream")).replace("curl", "curl -sSi"))
+    listener = await listening(served.here(block("sh", "/stream")))
     assert listener.stdout is not None
     try:
-        await listener.stdout.readuntil(b"\r\n\r\n")
         publisher = await shell(
             served.here(block("sh", "http-response")).replace("curl", "curl -sS")
         )
@@ -117,10 +126,9 @@ async def test_listening_and_publishing_as_the_readme_says(served: Served) -> No
 async def test_the_printed_publish_command_works_as_pasted(served: Served) -> None:
     listen = printed_for("listen", served.printed)
     publish = served.printed.rpartition("  publish  ")[2].splitlines()[0]
-    listener = await shell(listen.replace("curl", "curl -sSi"))
+    listener = await listening(listen)
     assert listener.stdout is not None
     try:
-        await listener.stdout.readuntil(b"\r\n\r\n")
         publisher = await shell(publish)
         assert (await publisher.communicate())[0] == b"Published\n"
         assert await listener.stdout.readline() == b"hello\n"
