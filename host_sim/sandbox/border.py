@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wasmtime import component as wit
 
 from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.values import HostFunction, Stopped
+from host_sim.sandbox.values import HostFunction, Stopped, WitError
 
 if TYPE_CHECKING:
     from wasmtime import StoreContext
@@ -27,7 +27,13 @@ __all__ = ["AddFunction", "Binding", "Owner", "Resources", "current", "drop", "r
 
 
 class Owner(Protocol):
-    """What the border needs of a sandbox."""
+    """What the border needs of a sandbox.
+
+    Attributes:
+        last_error: the last host call that failed, and how; empty if none has.
+    """
+
+    last_error: str
 
     @property
     def handles(self) -> Handles:
@@ -115,7 +121,11 @@ class Binding:
             if not isinstance(arguments[index], expected):
                 got = type(arguments[index]).__name__
                 raise Stopped(f"{self.key}: argument {index + 1}: a {got} cannot be used here")
-        return self._function(sandbox, *arguments)
+        try:
+            return self._function(sandbox, *arguments)
+        except WitError as error:
+            sandbox.last_error = f"{self.key} failed with {error}"
+            raise
 
     def _resource_classes(self) -> list[tuple[int, Any]]:
         """Return position and annotated class of each parameter that is a handle.
@@ -123,10 +133,14 @@ class Binding:
         Bodies, pending answers and pollables are one resource type in the WIT, so wasmtime lets a
         guest pass one for another.
         """
-        hints = list(inspect.signature(self._function).parameters.values())[1:]
+        _, *parameters = inspect.signature(self._function).parameters.values()
+        if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+            return []  # it takes anything
         return [
-            (index, hint.annotation)
-            for index, ((_, type_), hint) in enumerate(zip(self.type.params, hints, strict=True))
+            (index, parameter.annotation)
+            for index, ((_, type_), parameter) in enumerate(
+                zip(self.type.params, parameters, strict=True)
+            )
             if isinstance(type_, wit.OwnType | wit.BorrowType)
         ]
 

@@ -5,6 +5,7 @@ Host contract §1.1 (Instance), §1.2, §7.
 
 import logging
 import re
+from collections.abc import Sequence
 
 import wasmtime
 from wasmtime import component as wit
@@ -14,6 +15,7 @@ from host_sim.sandbox.engine import TICK_S, Loaded
 from host_sim.sandbox.output import Lines
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.surroundings import environment
+from host_sim.sandbox.values import Stopped
 
 __all__ = ["run_guest"]
 
@@ -54,12 +56,20 @@ def _run(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) -> str 
             wit.ResourceHost.own(sandbox.handles.add(body), linked.body_type),
         )
     except wasmtime.ExitTrap as exit_:
-        return None if exit_.code == 0 else "the guest exited with a failure"
+        if exit_.code == 0:
+            return None
+        said = _said(stderr.recent)
+        return "the guest exited with a failure" + (f": {said}" if said else "")
     except wasmtime.WasmtimeError as error:
-        return sandbox.fault or _describe(str(error), stderr.last)
+        return sandbox.fault or _describe(sandbox, str(error), stderr.recent)
     finally:
         store.close()
-    return "the guest's handler returned an error" if result.tag == "err" else None
+    if result.tag == "ok":
+        return None
+    # A host call's error that nobody catches leaves a Python guest like this, without a word.
+    return "the guest's handler returned an error" + (
+        f"; the last thing to fail: {sandbox.last_error}" if sandbox.last_error else ""
+    )
 
 
 def _make_store(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) -> wasmtime.Store:
@@ -81,8 +91,32 @@ def _make_store(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) 
     return store
 
 
-def _describe(text: str, last_line: str) -> str:
-    """Say in one line why the guest trapped; Python guests print the reason before they do."""
+def _describe(sandbox: Sandbox, text: str, lines: Sequence[str]) -> str:
+    """Say in one line why the guest trapped, from wasmtime's text and the guest's last lines."""
     trap = _TRAP.search(text)
     what = trap[1] if trap else text.splitlines()[-1].strip()
-    return f"the guest trapped: {what}" + (f" (it said: {last_line})" if last_line else "")
+    if any("MemoryError" in line for line in lines):
+        return "the guest ran out of memory"
+    if what == "interrupt":  # only on the slow border, which cannot say why
+        try:
+            sandbox.check()
+        except Stopped as stopped:
+            return str(stopped)
+        return "the guest computed for too long; does it loop?"
+    said = _said(lines)
+    if said and "unreachable" in what:  # how panics and aborts look
+        return f"the guest trapped: {said}"
+    return f"the guest trapped: {what}" + (f" ({said})" if said else "")
+
+
+def _said(lines: Sequence[str]) -> str:
+    """Return the line that tells most: the one before a Python guest's panic, after a Rust one's.
+
+    An exception that leaves a Python guest ends it with a panic of its Rust parts.
+    """
+    for place, line in enumerate(lines):
+        if " panicked at " in line:
+            after = lines[place + 1] if place + 1 < len(lines) else line
+            told = lines[place - 1] if after.startswith("Python function") and place else after
+            return told.strip()
+    return lines[-1].strip() if lines else ""

@@ -12,20 +12,21 @@ import logging
 from pathlib import Path
 
 from host_sim.errors import StartError
-from host_sim.messages import Outcome, Request, Upstream
+from host_sim.messages import Failed, Outcome, Request, Upstream
 from host_sim.sandbox.data import HostData
 from host_sim.sandbox.engine import Loaded, load
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
 from host_sim.sandbox.threads import Threads
 from host_sim.sandbox.values import Stopped
-from host_sim.sandbox.waiting import Limits, Waiting
+from host_sim.sandbox.waiting import STOPPING, Limits, Waiting
 
 __all__ = ["Sandboxes"]
 
 _log = logging.getLogger("host_sim.sandbox")
 
-STOPPING = "the simulator is shutting down"
+GRACE_S = 0.5
+"""How much later than its guest a request is given up."""
 
 
 class Sandboxes:
@@ -70,6 +71,11 @@ class Sandboxes:
             self._ready.set()
         return self._loaded
 
+    @property
+    def parked(self) -> int:
+        """How many sandboxes wait for another request."""
+        return len(self._parking)
+
     async def run(self, request: Request) -> Outcome:
         """Return as soon as the outcome is decided; the guest may go on in the background."""
         await self._ready.wait()
@@ -77,12 +83,20 @@ class Sandboxes:
         exchange = Exchange(request, next(self._numbers), outcome)
         if not self._parking.offer(exchange):
             self._start(exchange)
-        return await outcome
+        timeout_s = self._limits.request_timeout_s
+        try:
+            # Later than the guest's own limit: this is for one that sleeps, which nothing can end.
+            async with asyncio.timeout(timeout_s + GRACE_S):
+                return await outcome
+        except TimeoutError:
+            return Failed(status=500, reason=f"the guest gave no answer for {timeout_s:g} s")
 
     async def close(self, grace_s: float = 2.0) -> None:
         """End all guests; one that sleeps in WASI for longer than `grace_s` is left behind."""
         for sandbox in tuple(self._running):
             sandbox.waiting.stop(STOPPING)
+        if isinstance(self._loaded, Loaded):
+            self._loaded.ticker.rush(self._limits.cpu_s)
         try:
             async with asyncio.timeout(grace_s):
                 await self._idle.wait()

@@ -15,7 +15,15 @@ from host_sim.messages import Request, Response
 from host_sim.sandbox.headers import HeaderTable
 from host_sim.sandbox.values import WitError
 
-__all__ = ["GuestRequest", "GuestResponse", "Uri", "framed", "request_of", "response_of"]
+__all__ = [
+    "GuestMessage",
+    "GuestRequest",
+    "GuestResponse",
+    "Uri",
+    "framed",
+    "request_of",
+    "response_of",
+]
 
 _FRAMING = ("content-length", "transfer-encoding")
 _CONNECTION = ("connection", "keep-alive")
@@ -63,13 +71,26 @@ class Uri:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class GuestRequest:
+class GuestMessage:
+    """What requests and responses have in common.
+
+    Attributes:
+        version: name of an HTTP version in the WIT.
+        headers: fields, framing included.
+        manual_framing: the guest's own framing fields are to be honoured.
+    """
+
+    version: str = "http11"
+    headers: HeaderTable = dataclasses.field(default_factory=HeaderTable)
+    manual_framing: bool = False
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class GuestRequest(GuestMessage):
     """A request behind a handle.
 
     Attributes:
-        method, uri, version: as the guest sees and sets them; `version` is a WIT name.
-        headers: fields, framing included.
-        manual_framing: the guest's own framing fields are to be honoured.
+        method, uri: as the guest sees and sets them.
         decode_gzip: a response in gzip is to be decoded.
         downstream: the client's request this is, None for one the guest made.
         number: of the client's request, as 32 hexadecimal digits; empty for one the guest made.
@@ -77,9 +98,6 @@ class GuestRequest:
 
     method: str = "GET"
     uri: Uri = dataclasses.field(default_factory=lambda: Uri("", "", "/"))
-    version: str = "http11"
-    headers: HeaderTable = dataclasses.field(default_factory=HeaderTable)
-    manual_framing: bool = False
     decode_gzip: bool = False
     downstream: Request | None = None
     number: str = ""
@@ -97,13 +115,10 @@ class GuestRequest:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class GuestResponse:
-    """A response behind a handle; fields as in `GuestRequest`."""
+class GuestResponse(GuestMessage):
+    """A response behind a handle."""
 
     status: int = 200
-    version: str = "http11"
-    headers: HeaderTable = dataclasses.field(default_factory=HeaderTable)
-    manual_framing: bool = False
 
     @classmethod
     def incoming(cls, response: Response) -> "GuestResponse":

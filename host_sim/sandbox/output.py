@@ -4,6 +4,7 @@ A guest's `print` arrives in pieces, on a thread of wasmtime's; it is collected 
 whole, so that lines of two guests never mix. Host contract §2.9 and §7.
 """
 
+import collections
 import logging
 from collections.abc import Callable
 from typing import Literal
@@ -15,6 +16,9 @@ _log = logging.getLogger("host_sim.guest")
 MAX_LINE = 64 << 10
 """Bytes after which a line without an end is logged as it is."""
 
+KEPT = 12
+"""Lines remembered, enough to find in them what a guest said when it failed."""
+
 
 def log_line(name: str, text: str, *, request_id: int, kind: Literal["stream", "endpoint"]) -> None:
     """Log one line of a stream or endpoint called `name`."""
@@ -25,7 +29,7 @@ class Lines:
     """One standard stream of one sandbox.
 
     Attributes:
-        last: the last line that was not empty.
+        recent: the last lines that were not empty.
     """
 
     def __init__(self, name: str, request_id: Callable[[], int]) -> None:
@@ -33,7 +37,7 @@ class Lines:
         self._name = name
         self._request_id = request_id
         self._buffer = bytearray()
-        self.last = ""
+        self.recent: collections.deque[str] = collections.deque(maxlen=KEPT)
 
     def write(self, data: bytes) -> None:
         """Take what the guest wrote; raises nothing, because its caller is not Python."""
@@ -55,5 +59,5 @@ class Lines:
     def _tell(self, line: bytes) -> None:
         text = line.removesuffix(b"\r").decode("utf-8", "replace")
         if text.strip():
-            self.last = text
+            self.recent.append(text)
         log_line(self._name, text, request_id=self._request_id(), kind="stream")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from host_sim.sandbox.state import Exchange, Sandbox
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.values import Stopped, WitError
 
 __all__ = ["Parking", "PendingRequest"]
 
@@ -40,7 +40,11 @@ class PendingRequest:
         Raises:
             Stopped: the guest may not go on.
         """
-        self._sandbox.waiting.wait_for(lambda: self.ready)
+        try:
+            self._sandbox.waiting.wait_for(lambda: self.ready)
+        except Stopped:
+            self.dropped()
+            raise
         self._sandbox.asking = False
         given, self._given = self._given, None
         return given
@@ -62,6 +66,9 @@ class Parking:
         self.give_back = give_back
         self._lock = threading.Lock()
         self._parked: list[PendingRequest] = []
+
+    def __len__(self) -> int:
+        return len(self._parked)
 
     def park(self, sandbox: Sandbox, timeout_s: float | None) -> PendingRequest:
         """Let a sandbox ask for its next request, for the longest time where `timeout_s` is None.

@@ -52,6 +52,7 @@ class _Nobody:
 
     def __init__(self) -> None:
         self.handles = Handles()
+        self.last_error = ""
 
     def check(self) -> None:
         """Let the guest go on."""

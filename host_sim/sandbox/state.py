@@ -18,7 +18,7 @@ from host_sim.sandbox.data import HostData
 from host_sim.sandbox.handles import Handles
 from host_sim.sandbox.messages import GuestRequest, phrase
 from host_sim.sandbox.values import Stopped, WitError
-from host_sim.sandbox.waiting import Waiting
+from host_sim.sandbox.waiting import STOPPING, Waiting
 
 if TYPE_CHECKING:
     from host_sim.sandbox.reuse import Parking
@@ -95,7 +95,7 @@ class Exchange:
         try:
             self.outcome.get_loop().call_soon_threadsafe(_settle, self.outcome, outcome)
         except RuntimeError as error:
-            raise Stopped("the simulator has stopped") from error
+            raise Stopped(STOPPING) from error
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
@@ -118,6 +118,7 @@ class Sandbox:
         requests_left: how many more it may serve.
         asking: whether it has asked for one and not yet taken the answer.
         fault: why the host ended the guest, None if it did not.
+        last_error: the last host call that failed, and how; empty if none has.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Sandbox:
         self.requests_left = MAX_REQUESTS
         self.asking = False
         self.fault: str | None = None
+        self.last_error = ""
 
     @property
     def request_id(self) -> int:

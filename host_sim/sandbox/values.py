@@ -42,6 +42,9 @@ class WitError(Exception):
         super().__init__(value)
         self.value = value
 
+    def __str__(self) -> str:
+        return self.value.name if isinstance(self.value, Case) else str(self.value)
+
     @classmethod
     def buffer_len(cls, needed: int) -> "WitError":
         """Return the error that tells the guest how large its buffer has to be, in bytes."""

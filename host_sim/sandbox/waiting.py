@@ -15,7 +15,10 @@ from typing import Any
 
 from host_sim.sandbox.values import Stopped
 
-__all__ = ["Limits", "Pending", "Waiting"]
+__all__ = ["STOPPING", "Limits", "Pending", "Waiting"]
+
+STOPPING = "the simulator is shutting down"
+"""Why a guest is stopped that did nothing wrong."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,7 @@ class Waiting:
             future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         except RuntimeError as error:
             coroutine.close()
-            raise Stopped("the simulator has stopped") from error
+            raise Stopped(STOPPING) from error
         return Pending(self, future)
 
     def post(self, callback: Callable[..., object], *arguments: object) -> None:
@@ -152,7 +155,7 @@ class Pending[Result]:
         try:
             return self._future.result()
         except concurrent.futures.CancelledError:
-            raise Stopped("the simulator has stopped") from None
+            raise Stopped(STOPPING) from None
 
     async def arrived(self) -> Result:
         """Return the same, on the event loop."""

@@ -4,72 +4,73 @@ from collections.abc import Callable
 from typing import Any
 
 from host_sim.sandbox.headers import MAX_NAME, fitting, nul_list, split_nul_list
-from host_sim.sandbox.messages import GuestRequest, GuestResponse
+from host_sim.sandbox.messages import GuestMessage
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
 __all__ = ["register"]
 
-type Message = GuestRequest | GuestResponse
 type Names = tuple[str, int | None]
 type Values = tuple[bytes, int | None]
 
 _MAX_NAME_OF_VALUES = 32_768
 
 
-def names(_sandbox: Sandbox, message: Message, max_len: int, cursor: int) -> Names:
+def names(_sandbox: Sandbox, message: GuestMessage, max_len: int, cursor: int) -> Names:
     """Return names, each once, as a list with NULs."""
     buffer, rest = nul_list([name.encode() for name in message.headers.names()], max_len, cursor)
     return buffer.decode(), rest
 
 
-def value(_sandbox: Sandbox, message: Message, name: str, max_len: int) -> bytes | None:
+def value(_sandbox: Sandbox, message: GuestMessage, name: str, max_len: int) -> bytes | None:
     """Return the first value of a name."""
     _check_length(name, MAX_NAME)
     found = message.headers.first(name)
     return None if found is None else fitting(found, max_len)
 
 
-def values(_sandbox: Sandbox, message: Message, name: str, max_len: int, cursor: int) -> Values:
+def values(
+    _sandbox: Sandbox, message: GuestMessage, name: str, max_len: int, cursor: int
+) -> Values:
     """Return the values of a name as a list with NULs."""
     _check_length(name, _MAX_NAME_OF_VALUES)
     return nul_list(message.headers.all(name), max_len, cursor)
 
 
-def set_values(_sandbox: Sandbox, message: Message, name: str, buffer: bytes) -> None:
+def set_values(_sandbox: Sandbox, message: GuestMessage, name: str, buffer: bytes) -> None:
     """Replace the values of a name by those of a list with NULs."""
     _check_length(name, MAX_NAME)
     message.headers.replace(name, split_nul_list(buffer))
 
 
-def insert(_sandbox: Sandbox, message: Message, name: str, value: bytes) -> None:
+def insert(_sandbox: Sandbox, message: GuestMessage, name: str, value: bytes) -> None:
     """Set a name to one value."""
     message.headers.insert(name, value)
 
 
-def append(_sandbox: Sandbox, message: Message, name: str, value: bytes) -> None:
+def append(_sandbox: Sandbox, message: GuestMessage, name: str, value: bytes) -> None:
     """Add a value to a name."""
     message.headers.append(name, value)
 
 
-def remove(_sandbox: Sandbox, message: Message, name: str) -> None:
+def remove(_sandbox: Sandbox, message: GuestMessage, name: str) -> None:
     """Remove a name, which has to be there."""
     _check_length(name, MAX_NAME)
     if not message.headers.remove(name):
         raise WitError("invalid-argument")
 
 
-def version(_sandbox: Sandbox, message: Message) -> str:
+def version(_sandbox: Sandbox, message: GuestMessage) -> str:
     """Return the HTTP version."""
     return message.version
 
 
-def set_version(_sandbox: Sandbox, message: Message, version: str) -> None:
+def set_version(_sandbox: Sandbox, message: GuestMessage, version: str) -> None:
     """Note an HTTP version; what goes over the wire is decided elsewhere."""
     message.version = version
 
 
-def set_framing(_sandbox: Sandbox, message: Message, mode: str) -> None:
+def set_framing(_sandbox: Sandbox, message: GuestMessage, mode: str) -> None:
     """Say who decides about `Content-Length` and `Transfer-Encoding`."""
     message.manual_framing = mode == "manually-from-headers"
 

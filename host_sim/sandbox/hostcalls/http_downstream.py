@@ -33,6 +33,7 @@ def await_request(
 ) -> tuple[GuestRequest, GuestBody] | None:
     """Wait for another request; none when none comes."""
     if sandbox.exchange.unsent:
+        pending.dropped()
         raise WitError("unsupported")
     exchange = pending.take()
     if exchange is None:

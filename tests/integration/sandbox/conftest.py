@@ -1,0 +1,42 @@
+"""A guest that runs scripts, on each of the two borders, for all tests of this folder."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from host_sim.sandbox.data import AclEntry, BackendFacts, HostData
+from host_sim.sandbox.instance import Sandboxes
+from host_sim.sandbox.waiting import Limits
+from tests.support.sandbox import Scripted, Upstream, build_guest
+
+DATA = HostData(
+    backends={
+        "origin": BackendFacts(url="https://origin.test:8443/base", override_host="origin.test"),
+        "plain": BackendFacts(url="http://plain.test", healthy=True),
+        "self": BackendFacts(url="http://127.0.0.1:7676"),
+    },
+    config_stores={"settings": {"greeting": "grüß", "empty": ""}},
+    secret_stores={"keys": {"hmac": b"\x00\xffkey"}},
+    acls={
+        "block": (
+            AclEntry("192.0.2.0/24", "BLOCK"),
+            AclEntry("192.0.2.128/25", "ALLOW"),
+            AclEntry("2001:db8::/32", "BLOCK"),
+        )
+    },
+    geo={"192.0.2.7": {"city": "Testville"}},
+    devices={"probe/1": {"brand": "Probe"}},
+    fastly_keys=frozenset({"good-key"}),
+)
+
+
+@pytest_asyncio.fixture(params=["direct", "public"], scope="module", loop_scope="module")
+async def guest(request: pytest.FixtureRequest) -> AsyncIterator[Scripted]:
+    """Guests, with values crossing the border one way or the other."""
+    upstream = Upstream()
+    limits = Limits(cpu_s=10.0, request_timeout_s=30.0)
+    sandboxes = Sandboxes(upstream=upstream, data=DATA, limits=limits)
+    await sandboxes.load(build_guest(), border=request.param)
+    yield Scripted(sandboxes, upstream)
+    await sandboxes.close()

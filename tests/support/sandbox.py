@@ -1,0 +1,127 @@
+"""The sandbox on a guest that runs the script a test gives it."""
+
+import base64
+import hashlib
+import json
+import subprocess
+import textwrap
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from grip.headers import Headers
+from host_sim.body import Body
+from host_sim.errors import BackendError, BackendFault
+from host_sim.messages import Failed, Outcome, Request, Responded, Response
+from host_sim.sandbox.instance import Sandboxes
+from host_sim.trace import Trace
+
+__all__ = ["Scripted", "Upstream", "build_guest", "response"]
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "tests" / "guests" / "scripted" / "app.py"
+
+type Answerer = Callable[[Request], Awaitable[Response]]
+
+
+def build_guest() -> Path:
+    """Return the compiled guest, built by the vendor's tool if its source has changed."""
+    folder = ROOT / "bin" / "tests"
+    path = folder / f"scripted-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.wasm"
+    if not path.exists():
+        (folder / "no-packages").mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        subprocess.run(
+            [
+                *(ROOT / ".venv" / "bin" / "fastly-compute-py", "build", "--entry", SOURCE.stem),
+                *("--virtualenv", folder / "no-packages", "--output", part),
+            ],
+            cwd=SOURCE.parent,
+            check=True,
+            capture_output=True,
+        )
+        part.rename(path)
+    return path
+
+
+def response(
+    body: bytes | Body = b"", status: int = 200, headers: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    """Return what a backend could answer."""
+    return Response(
+        status=status,
+        reason="",
+        headers=Headers(headers),
+        body=Body.of(body) if isinstance(body, bytes) else body,
+    )
+
+
+class Upstream:
+    """Backends by name, each an async function; what they got is in `requests`."""
+
+    def __init__(self) -> None:
+        self.backends: dict[str, Answerer] = {}
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request, backend: str) -> Response:
+        """Let the backend answer."""
+        self.requests.append(request)
+        if backend not in self.backends:
+            raise BackendError(backend, BackendFault.UNREACHABLE, "connection refused")
+        return await self.backends[backend](request)
+
+
+class Scripted:
+    """Guests that run scripts."""
+
+    def __init__(self, sandboxes: Sandboxes, upstream: Upstream) -> None:
+        self.sandboxes = sandboxes
+        self.upstream = upstream
+
+    async def run(
+        self,
+        script: str,
+        *,
+        method: str = "GET",
+        target: str = "/",
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes | Body = b"",
+    ) -> Outcome:
+        """Serve one request and return what became of it."""
+        code = base64.b64encode(textwrap.dedent(script).encode()).decode()
+        return await self.sandboxes.run(
+            Request(
+                method=method,
+                scheme="http",
+                authority="edge.test",
+                target=target,
+                headers=Headers([("Host", "edge.test"), *headers, ("X-Script", code)]),
+                body=Body.of(body) if isinstance(body, bytes) else body,
+                client=("192.0.2.7", 1234),
+                server=("127.0.0.1", 7676),
+                trace=Trace(method=method, target=target),
+            )
+        )
+
+    async def respond(self, script: str, **request: Any) -> Response:
+        """Serve one request, which has to be answered."""
+        outcome = await self.run(script, **request)
+        assert isinstance(outcome, Responded), outcome
+        return outcome.response
+
+    async def bytes(self, script: str, **request: Any) -> bytes:
+        """Return the content of the answer."""
+        answer = await self.respond(script, **request)
+        content = await answer.body.whole(1 << 30)
+        assert content is not None
+        return content
+
+    async def json(self, script: str, **request: Any) -> Any:
+        """Return the content of the answer, parsed."""
+        return json.loads(await self.bytes(script, **request))
+
+    async def fail(self, script: str, **request: Any) -> Failed:
+        """Serve one request, which has to fail."""
+        outcome = await self.run(script, **request)
+        assert isinstance(outcome, Failed), outcome
+        return outcome
