@@ -1,6 +1,8 @@
 """A client that sends and receives plain bytes, to see exactly what goes over the wire."""
 
 import asyncio
+import socket
+import struct
 from typing import Self
 
 from host_sim.messages import Address
@@ -53,3 +55,9 @@ class Raw:
 
     def abort(self) -> None:
         self.writer.transport.abort()
+
+    def reset(self) -> None:
+        """Go in a way that the peer notices whether it writes or not."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()

@@ -291,9 +291,7 @@ async def test_a_body_without_length_is_broken_off_by_a_reset(client: HttpClient
         await peer.until(b"\r\n\r\n")
         peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
         await go.wait()
-        sock = peer.writer.get_extra_info("socket")
-        sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER with 0 s
-        peer.abort()
+        peer.reset()
 
     go = asyncio.Event()
     async with Backend(script) as backend:

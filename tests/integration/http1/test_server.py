@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 
 import pytest
 
@@ -550,10 +549,7 @@ async def test_a_client_that_resets_is_noticed_while_the_handler_works(
     client = await connect((await listen(handler)).address)
     client.send(GET)
     await soon(lambda: not finished.is_set())
-    client.writer.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-    )
-    client.abort()
+    client.reset()
     async with asyncio.timeout(PATIENCE_S):
         await finished.wait()
 
@@ -726,11 +722,8 @@ async def test_upgrade_after_the_client_has_gone_ends_at_once(
 
     client = await connect((await listen(handler)).address)
     client.send(UPGRADE)
-    client.writer.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-    )
     await asyncio.sleep(0)
-    client.abort()
+    client.reset()
     async with asyncio.timeout(PATIENCE_S):
         await gone.wait()
     talk.go.set()
