@@ -22,6 +22,7 @@ COMMON = (
 )
 ALLOWED: dict[str, tuple[str, ...]] = {
     "grip": (),
+    "grip.web": ("grip",),
     "guest": ("grip",),
     "host_sim.errors": (),
     "host_sim.trace": (),
@@ -83,14 +84,29 @@ def test_only_the_bindings_know_the_generated_world(name: str, path: Path) -> No
         assert name in WIT_WORLD_IMPORTERS
 
 
-@pytest.mark.parametrize(("name", "path"), [m for m in modules() if below(m[0], "grip")], ids=str)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [m for m in modules() if below(m[0], "grip") and not below(m[0], "grip.web")],
+    ids=str,
+)
 def test_grip_is_sans_io(name: str, path: Path) -> None:
     assert not imports_of(path) & FORBIDDEN_IN_GRIP, name
 
 
-def test_importing_grip_imports_nothing_heavy() -> None:
-    script = "import sys, grip; print('jwt' in sys.modules, 'cryptography' in sys.modules)"
+@pytest.mark.parametrize(
+    ("name", "path"), [m for m in modules() if not below(m[0], "grip.web")], ids=str
+)
+def test_only_applications_use_the_part_of_grip_that_may_do_io(name: str, path: Path) -> None:
+    assert not any(below(i, "grip.web") for i in imports_of(path)), name
+
+
+@pytest.mark.parametrize(
+    ("imported", "heavy"),
+    [("grip", "jwt"), ("grip", "cryptography"), ("grip.web.wsgi", "httpx")],
+)
+def test_importing_does_not_import_what_is_heavy_or_optional(imported: str, heavy: str) -> None:
+    script = f"import sys, {imported}; print({heavy!r} in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert run.stdout.split() == ["False", "False"]
+    assert run.stdout.split() == ["False"]
