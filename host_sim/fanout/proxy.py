@@ -162,10 +162,11 @@ class FanoutProxy:
             poll.release()
         if reply is None:
             await pass_on(response, client.downstream, client.request.trace)
-        elif reply.mode is Mode.STREAM:
-            await Stream(self._room, client).begin(reply)
-        else:
+        elif reply.mode is Mode.ANSWER or bodiless(request.method, reply.instruct.status):
+            await reply.body.aclose()
             _answer(reply, response, client)
+        else:
+            await Stream(self._room, client).begin(reply)
 
 
 def _answer(reply: Instructed, response: Response, client: Client) -> None:

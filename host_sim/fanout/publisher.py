@@ -174,7 +174,7 @@ def _passwords(headers: Headers) -> list[str]:
     passwords = []
     for encoded in _credentials(headers, "basic"):
         try:
-            decoded = binascii.a2b_base64(encoded).decode("utf-8", "replace")
+            decoded = binascii.a2b_base64(encoded, strict_mode=True).decode("utf-8", "replace")
         except ValueError:
             continue
         passwords.append(decoded.partition(":")[2])

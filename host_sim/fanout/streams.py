@@ -15,7 +15,6 @@ from grip.stream_hold import Event, State, StreamHold
 from host_sim.body import Body
 from host_sim.errors import BackendError, BodyError
 from host_sim.fanout.alarm import Alarm
-from host_sim.fanout.answers import bodiless
 from host_sim.fanout.client import Client, Room
 from host_sim.fanout.delivery import Delivery
 from host_sim.fanout.links import url_of
@@ -52,14 +51,9 @@ class Stream:
         client, trace, instruct = self.client, self.client.request.trace, reply.instruct
         self._handle(hold.Reply(instruct))  # subscribed before the client sees anything
         client.downstream.send_head(instruct.status, instruct.reason, instruct.headers, None)
-        if bodiless(client.request.method, instruct.status):
-            await reply.body.aclose()
-            self.close()
-            trace.emit()
-        else:
-            trace.hold, trace.channels = "stream", self._room.registry.channels_of(self)
-            trace.emit()
-            await self._relay(reply.body)
+        trace.hold, trace.channels = "stream", self._room.registry.channels_of(self)
+        trace.emit()
+        await self._relay(reply.body)
 
     def deliver(self, channel: str, delivery: Delivery) -> None:  # noqa: ARG002 - as `Subscriber`
         """Take an item."""
