@@ -32,6 +32,7 @@ PROXIES = [
         ours(
             *("proxy", "--addr", "127.0.0.1:21701", "--publish-addr", "127.0.0.1:21501"),
             *("--route", f"origin=http://127.0.0.1:{ORIGIN_PORT}"),
+            *("--sig-iss", "bench", "--sig-key", "bench"),
         ),
         21701,
         21501,
