@@ -286,8 +286,10 @@ class Connection(asyncio.Protocol):
         if self._http.their_state not in _REQUEST_UNDER_WAY:
             if self._start_next_cycle():
                 self._advance()
+                self._read_on()
         elif self._http.our_state is h11.DONE:
             self._discarded = 0
+            self._wait_idle(self._transport)
             self._resume_reading()  # take in the rest of the body, within limits
         else:
             self._linger()
@@ -331,10 +333,16 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return False
         self._http.start_next_cycle()
-        self._unparsed = 0
         self._wait_idle(self._transport)
-        self._resume_reading()
         return True
+
+    def _read_on(self) -> None:
+        """Read, unless the present request has enough waiting behind it already."""
+        pipelined, _ = self._http.trailing_data
+        self._unparsed = len(pipelined)
+        flooded = self._exchange is not None and self._unparsed > READ_AHEAD
+        if not flooded and (self._inbox is None or not self._inbox.full):
+            self._resume_reading()
 
     def _broken(self, error: h11.RemoteProtocolError) -> None:
         """Answer a client that broke the protocol, as far as that is possible."""

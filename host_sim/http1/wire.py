@@ -77,7 +77,7 @@ def check_request(request: h11.Request, max_bytes: int) -> None:
         max_bytes: how long it may be on the wire; h11 looks at that only while it is incomplete.
 
     Raises:
-        Refusal: it is too long, of another version, or asks for a tunnel to elsewhere.
+        Refusal: it is too long, of another version, ambiguous, or asks for a tunnel to elsewhere.
     """
     size = head_size(request.method, request.target, b"HTTP/1.1", headers=request.headers)
     if size > max_bytes:
@@ -86,12 +86,18 @@ def check_request(request: h11.Request, max_bytes: int) -> None:
         raise Refusal(505, "expected HTTP/1.0 or HTTP/1.1")
     if request.method == b"CONNECT":
         raise Refusal(501, "this is not a forward proxy")
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" in names:  # RFC 9112 §6.1: what two parsers may read in two ways
+        if b"content-length" in names:
+            raise Refusal(400, "expected Content-Length or Transfer-Encoding, got both")
+        if request.http_version == b"1.0":
+            raise Refusal(400, "expected no Transfer-Encoding in HTTP/1.0")
 
 
 def body_length(headers: Pairs) -> int | None:
     """Return the length of a request's body in bytes, None when it is chunked."""
     if any(name == b"transfer-encoding" for name, _ in headers):
-        return None  # it wins over Content-Length (RFC 9112 §6.3)
+        return None
     return content_length(headers) or 0
 
 

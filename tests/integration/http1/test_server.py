@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
+import ssl
+from pathlib import Path
 
 import pytest
 
 from grip.headers import Headers
 from host_sim.errors import BodyError, StartError
+from host_sim.http1.connection import Connection
+from host_sim.http1.exchange import Exchange
 from host_sim.http1.server import serve
 from host_sim.inbox import READ_AHEAD, Inbox
 from host_sim.messages import Downstream, Piece, Request, Tunnel
 from tests.integration.http1.conftest import Connect, Listen
+from tests.support.certificates import Authority
+from tests.support.raw import Raw
 from tests.support.waiting import PATIENCE_S, soon
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -148,6 +154,11 @@ async def test_http_1_0_without_host_means_the_listener(listen: Listen, connect:
         (b"hello\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00", 400),  # the start of a TLS handshake
         (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
+        (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431),
@@ -499,6 +510,47 @@ async def test_a_flood_behind_a_held_request_is_not_taken_in(
     assert len(handler.held) == 1
 
 
+async def test_a_flood_of_pipelined_requests_is_taken_in_bit_by_bit(
+    listen: Listen, connect: Connect
+) -> None:
+    """All are answered; meanwhile little more than one read of the socket waits."""
+    count, most = 6_000, 0
+
+    async def handler(request: Request, downstream: Downstream) -> None:
+        nonlocal most
+        assert isinstance(downstream, Exchange)
+        connection = downstream._carrier
+        assert isinstance(connection, Connection)
+        most = max(most, len(connection._http.trailing_data[0]))
+        downstream.send_head(204, "", Headers(), None)
+        downstream.finish()
+
+    client = await connect((await listen(handler)).address)
+    request = GET[:-2] + b"X: " + b"x" * 200 + b"\r\n\r\n"
+    client.send(request * count)
+    for _ in range(count):
+        assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 204 \r\n\r\n"
+    assert most <= READ_AHEAD + 2 * (256 << 10)
+
+
+async def test_a_long_head_behind_a_long_wait_is_read_to_its_end(
+    listen: Listen, connect: Connect
+) -> None:
+    """Reading had paused in the middle of it."""
+    handler = Holder()
+    client = await connect((await listen(handler, max_head_bytes=1 << 20)).address)
+    client.send(GET)
+    await soon(lambda: len(handler.held) == 1)
+    client.send(GET[:-2] + b"X: " + b"x" * 900_000 + b"\r\n\r\n")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    answer(handler.held[0], b"1")
+    await client.answer()
+    await soon(lambda: len(handler.held) == 2)
+    answer(handler.held[1], b"2")
+    assert (await client.answer())[1] == b"2"
+
+
 async def test_close_is_obeyed_and_said(listen: Listen, connect: Connect) -> None:
     """RFC 9112 §9.6."""
     client = await connect((await listen(Recorder())).address)
@@ -578,6 +630,26 @@ async def test_a_client_that_half_closes_is_not_held(listen: Listen, connect: Co
     client.writer.write_eof()
     await soon(lambda: handler.gone == 1)
     assert await client.rest() == b""
+
+
+async def test_a_client_that_half_closed_does_not_wait_for_ever(
+    listen: Listen, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent to it for a while, so it has probably gone."""
+    monkeypatch.setattr("host_sim.http1.connection.HALF_CLOSED_S", 0.01)
+    gone = asyncio.Event()
+
+    async def handler(request: Request, downstream: Downstream) -> None:
+        downstream.on_gone(gone.set)
+        downstream.send_head(200, "OK", Headers(), None)  # counts for one turn of the clock
+        await gone.wait()
+
+    client = await connect((await listen(handler)).address)
+    client.send(GET)
+    client.writer.write_eof()
+    assert (await client.rest()).endswith(b"chunked\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_S):
+        await gone.wait()
 
 
 async def test_an_idle_connection_is_closed(listen: Listen, connect: Connect) -> None:
@@ -737,6 +809,25 @@ async def test_a_declined_upgrade_is_an_ordinary_answer(listen: Listen, connect:
 
 
 # The listener.
+
+
+async def test_https(tmp_path: Path) -> None:
+    authority = Authority()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.issue_files("localhost", tmp_path))
+    handler = Recorder()
+    listener = await serve(handler, "127.0.0.1", 0, tls=tls)
+    reader, writer = await asyncio.open_connection(
+        *listener.address,
+        ssl=ssl.create_default_context(cadata=authority.pem),
+        server_hostname="localhost",
+    )
+    client = Raw(reader, writer)
+    client.send(GET)
+    assert (await client.answer())[1] == b"1"
+    assert handler.requests[0].scheme == "https"
+    await client.close()
+    await listener.close(PATIENCE_S)
 
 
 async def test_a_taken_port_is_named() -> None:
