@@ -94,7 +94,7 @@ class Backends:
         Raises:
             BackendError: there is no response head, or a loop.
         """
-        outgoing = request if known is None else outgoing_request(request, known)
+        outgoing = request if known is None else _outgoing_request(request, known)
         if self._loopback is not None and (backend == SELF or known is None or self._is_own(known)):
             return await self._enter(self._loopback, outgoing, backend)
         assert known is not None
@@ -164,7 +164,7 @@ class _Origins:
         return await self._backends.send_to(known, request, backend)
 
 
-def outgoing_request(request: Request, backend: Backend) -> Request:
+def _outgoing_request(request: Request, backend: Backend) -> Request:
     """Return a request as the backend gets it: `Host`, path and length (compute-host §2.2)."""
     headers = request.headers
     host = backend.override_host or headers.get("host") or request.authority or backend.authority
