@@ -37,8 +37,7 @@ class GripMiddleware:
         headers = _headers(environ)
         events: bytes | None = None
         if is_websocket_request(headers):
-            length = int(environ.get("CONTENT_LENGTH") or 0)
-            events = environ["wsgi.input"].read(min(length, MAX_BODY_BYTES + 1))
+            events = _read(environ)
             environ["wsgi.input"] = io.BytesIO(events)
         try:
             grip = self._gate.enter(environ["REQUEST_METHOD"], headers, events)
@@ -59,6 +58,16 @@ def _headers(environ: WSGIEnvironment) -> Headers:
         if key.startswith("HTTP_") or key == "CONTENT_TYPE"
     ]
     return Headers.from_wire((name.encode(), value.encode("latin-1")) for name, value in fields)
+
+
+def _read(environ: WSGIEnvironment) -> bytes:
+    """Return the body, or a little more than is allowed."""
+    most = MAX_BODY_BYTES + 1
+    # Only servers that say so end the input of a body whose length they do not know.
+    unknown = most if environ.get("wsgi.input_terminated") else 0
+    length = int(environ.get("CONTENT_LENGTH") or unknown)
+    body: bytes = environ["wsgi.input"].read(min(length, most))
+    return body
 
 
 def _without_instructions(start_response: StartResponse) -> StartResponse:

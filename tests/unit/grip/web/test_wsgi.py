@@ -33,7 +33,8 @@ class App:
         if self.grip.websocket is None:
             start_response("200 OK", [("Content-Type", "text/plain"), *hold_stream("t").items()])
             return [b"content"]
-        self.grip.websocket.accept()
+        if self.grip.websocket.opening:
+            self.grip.websocket.accept()
         for message in self.grip.websocket.receive():
             self.grip.websocket.send(message)
         body, _, fields = websocket_reply(self.grip.websocket)
@@ -107,6 +108,13 @@ def test_events_become_a_websocket_and_stay_readable() -> None:
     assert app.grip.websocket is not None
     assert app.grip.websocket.connection_id == "1"
     assert app.grip.websocket.meta == {"user": "grüße"}
+
+
+def test_events_of_unknown_length_are_read_if_the_server_ends_them() -> None:
+    chunked = EVENTS | {"CONTENT_LENGTH": ""}
+    terminated: dict[str, Any] = {"wsgi.input_terminated": True}
+    assert call(App(), SIGNED | chunked | terminated, b"OPEN\r\n")[2] == b"OPEN\r\n"
+    assert call(App(), SIGNED | chunked, b"OPEN\r\n")[2] == b""
 
 
 @pytest.mark.parametrize(
