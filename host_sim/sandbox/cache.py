@@ -8,13 +8,17 @@ configured to, the machine. wasmtime looks at a file before it uses it; one it r
 import contextlib
 import hashlib
 import importlib.metadata
+import logging
 import os
 import platform
 import sys
 import tempfile
 from pathlib import Path
+from typing import Self
 
 __all__ = ["Cache", "default_folder"]
+
+_log = logging.getLogger("host_sim.sandbox")
 
 KEEP = 12
 """Files kept; a new one displaces the one that was unused for longest."""
@@ -34,20 +38,23 @@ def default_folder() -> Path:
 
 
 class Cache:
-    """A folder of compiled components."""
+    """A folder of compiled components, in a `with` statement while one is being loaded."""
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder`, or one that lasts as long as this object where that cannot be private."""
+        """Use `folder`, or a temporary one where that cannot be the user's alone."""
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if not _make_private(folder):
+            _log.warning("compiled components are not kept: %s cannot be used for them", folder)
             self._temporary = tempfile.TemporaryDirectory(prefix="host-sim-")
             folder = Path(self._temporary.name)
         self.folder = folder
 
-    @property
-    def lasting(self) -> bool:
-        """Whether the next process finds what this one compiled."""
-        return self._temporary is None
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._temporary is not None:
+            self._temporary.cleanup()  # what is mapped stays
 
     def path(self, component: Path, settings: str) -> Path:
         """Return where the compiled form of a component belongs.

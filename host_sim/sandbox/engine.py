@@ -72,19 +72,19 @@ async def load(component: Path, *, folder: Path | None = None, border: str | Non
     """
     began = time.perf_counter()
     _check(component)
-    cache = Cache(folder or default_folder())
-    path, _ = await asyncio.gather(  # side by side: hashing and importing wasmtime
-        asyncio.to_thread(cache.path, component, SETTINGS),
-        asyncio.to_thread(importlib.import_module, "host_sim.sandbox.linker"),
-    )
-    ready = await asyncio.to_thread(_open, path, border) if path.exists() else None
-    cached = ready is not None
-    if ready is None:
-        await _compile(component, path)
-        ready = await asyncio.to_thread(_open, path, border)
-    if ready is None:
-        raise StartError(f"{component}: wasmtime does not take what it compiled itself")
-    cache.used(path)
+    with Cache(folder or default_folder()) as cache:
+        path, _ = await asyncio.gather(  # side by side: hashing and importing wasmtime
+            asyncio.to_thread(cache.path, component, SETTINGS),
+            asyncio.to_thread(importlib.import_module, "host_sim.sandbox.linker"),
+        )
+        ready = await asyncio.to_thread(_open, path, border) if path.exists() else None
+        cached = ready is not None
+        if ready is None:
+            await _compile(component, path)
+            ready = await asyncio.to_thread(_open, path, border)
+        if ready is None:
+            raise StartError(f"{component}: wasmtime does not take what it compiled itself")
+        cache.used(path)
     engine, chosen, linked = ready
     return Loaded(
         path=component,

@@ -97,6 +97,11 @@ def _describe(sandbox: Sandbox, text: str, lines: Sequence[str]) -> str:
     what = trap[1] if trap else text.splitlines()[-1].strip()
     if any("MemoryError" in line for line in lines):
         return "the guest ran out of memory"
+    if "fuel allocated for hostcalls" in what:
+        return (
+            "the guest gave more than 2.6 MiB to the host in one call, which wasmtime does not "
+            "take; write large bodies in pieces"
+        )
     if what == "interrupt":  # only on the slow border, which cannot say why
         try:
             sandbox.check()

@@ -1,0 +1,238 @@
+"""Loading components: what fits and what does not, and the cache of compiled ones."""
+
+import asyncio
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import wasmtime
+
+from host_sim.errors import StartError
+from host_sim.messages import Failed, Responded
+from host_sim.sandbox.engine import load, make_engine
+from host_sim.sandbox.instance import Sandboxes
+from host_sim.sandbox.linker import choose_border
+from tests.support.sandbox import Scripted, Upstream, build_guest
+
+pytestmark = pytest.mark.wasm
+
+HANDLER = '(export "fastly:compute/http-incoming@0.1.0" (instance $handler))'
+
+TINY = """
+(component
+  (import "fastly:compute/http-body@0.1.0" (instance $body
+    (export "body" (type (sub resource)))
+    (export "brand-new-function" (func))))
+  (import "fastly:compute/http-req@0.1.0" (instance $req
+    (export "request" (type (sub resource)))))
+  {imports}
+  (alias export $body "body" (type $b))
+  (alias export $req "request" (type $r))
+  (alias export $body "brand-new-function" (func $new))
+  (core func $lowered (canon lower (func $new)))
+  (core module $m
+    (import "" "new" (func $new))
+    (func (export "handle") (param i32 i32) (result i32) (call $new) (i32.const 0)))
+  (core instance $i (instantiate $m (with "" (instance (export "new" (func $lowered))))))
+  (func $handle (param "request" (own $r)) (param "body" (own $b)) (result (result))
+    (canon lift (core func $i "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  {exports}
+)
+"""
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Callable[..., Path]:
+    """Write a component that has nothing but what these tests are about."""
+
+    def write(imports: str = "", exports: str = HANDLER) -> Path:
+        path = tmp_path / "tiny.wasm"
+        path.write_bytes(wasmtime.wat2wasm(TINY.format(imports=imports, exports=exports)))
+        return path
+
+    return write
+
+
+async def refused(path: Path, folder: Path) -> str:
+    """Return why a file cannot be loaded."""
+    with pytest.raises(StartError) as caught:
+        await load(path, folder=folder)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "is missing: run `make build`" in await refused(tmp_path / "main.wasm", tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is not WebAssembly"),
+        (b"\x7fELF....", "is not WebAssembly"),
+        (b"\0asm\x01\0\0\0", "is a core WebAssembly module, expected a component"),
+        (b"\0asm\x0d\0\x01\0\xff\xff", "cannot be compiled: "),
+    ],
+)
+async def test_a_file_that_is_no_component(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "main.wasm"
+    path.write_bytes(content)
+    text = await refused(path, tmp_path / "cache")
+    assert reason in text
+    assert str(path) in text
+    assert "cache" not in os.listdir(tmp_path) or os.listdir(tmp_path / "cache") == []  # noqa: PTH208
+
+
+async def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    assert "cannot read" in await refused(tmp_path, tmp_path / "cache")
+
+
+async def test_a_component_that_handles_no_requests(
+    component: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = component(exports="")
+    assert "does not export fastly:compute/http-incoming" in await refused(path, tmp_path / "c")
+
+
+async def test_imports_that_nobody_has_are_named(
+    component: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = component(imports='(import "acme:store/b" (instance)) (import "acme:store/a" (func))')
+    text = await refused(path, tmp_path / "cache")
+    assert "imports what this host does not have: acme:store/a, acme:store/b" in text
+
+
+async def test_parts_of_wasi_that_are_missing_are_named(
+    component: Callable[..., Path], tmp_path: Path
+) -> None:
+    imports = '(import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func))))'
+    assert "wasi:keyvalue/store@0.2.0" in await refused(component(imports), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("border", ["direct", "public"])
+async def test_a_function_that_is_missing_ends_the_guest_that_calls_it(
+    component: Callable[..., Path], tmp_path: Path, border: str
+) -> None:
+    """Newer functions do not keep a component from starting; calling one fails by name."""
+    sandboxes = Sandboxes(upstream=Upstream())
+    loaded = await sandboxes.load(component(), folder=tmp_path / "cache", border=border)
+    assert loaded.linked.missing == ("http-body/brand-new-function",)
+    outcome = await Scripted(sandboxes, Upstream()).run("")
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == (
+        "the guest called http-body/brand-new-function, which this host does not have"
+    )
+    await sandboxes.close()
+
+
+async def test_a_component_is_compiled_once(component: Callable[..., Path], tmp_path: Path) -> None:
+    """The second load maps what the first one compiled; the folder is the user's alone."""
+    path, folder = component(), tmp_path / "cache"
+    first = await load(path, folder=folder)
+    second = await load(path, folder=folder)
+    assert (first.cached, second.cached) == (False, True)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    [file] = folder.iterdir()
+    assert file.suffix == ".cwasm"
+    for loaded in (first, second):
+        loaded.ticker.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+async def test_a_file_that_cannot_be_used_is_compiled_again(
+    component: Callable[..., Path], tmp_path: Path, damage: bytes | None
+) -> None:
+    """Empty, foreign or cut short, as a full disk leaves it."""
+    path, folder = component(), tmp_path / "cache"
+    (await load(path, folder=folder)).ticker.close()
+    [file] = folder.iterdir()
+    good = file.read_bytes()
+    file.unlink()  # another file then: the first one may still be mapped
+    file.write_bytes(good[: len(good) // 2] if damage is None else damage)
+    again = await load(path, folder=folder)
+    again.ticker.close()
+    assert not again.cached
+    assert len(file.read_bytes()) == len(good)
+    assert [file] == list(folder.iterdir())
+
+
+async def test_another_component_has_another_file(
+    component: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    for imports in ("", '(import "wasi:io/error@0.2.0" (instance))'):
+        (await load(component(imports), folder=folder)).ticker.close()
+    assert len(list(folder.iterdir())) == 2
+
+
+async def test_a_cache_folder_that_cannot_be_made_costs_only_time(
+    component: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    path = component()
+    for _ in range(2):
+        loaded = await load(path, folder=tmp_path / "file" / "cache")
+        loaded.ticker.close()
+        assert not loaded.cached
+    assert "compiled components are not kept" in caplog.text
+
+
+async def test_loading_can_be_given_up(tmp_path: Path) -> None:
+    """The compiler is a process of its own, and ends with the task that wants it."""
+    task = asyncio.create_task(load(build_guest(), folder=tmp_path / "cache"))
+
+    def compilers() -> str:
+        command = ["ps", "-o", "args=", "--ppid", str(os.getpid())]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+    async with asyncio.timeout(30):
+        while "sandbox.compile" not in await asyncio.to_thread(compilers):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "sandbox.compile" not in compilers()
+    assert not list((tmp_path / "cache").glob("*.cwasm"))
+
+
+async def test_requests_wait_for_the_component() -> None:
+    """The server can listen while the component is compiled."""
+    sandboxes = Sandboxes(upstream=Upstream())
+    guest = Scripted(sandboxes, Upstream())
+    early = asyncio.create_task(guest.run("answer(b'')"))
+    await asyncio.sleep(0)
+    await sandboxes.load(build_guest())
+    assert isinstance(await early, Responded)
+    await sandboxes.close()
+
+
+async def test_requests_fail_when_the_component_cannot_be_loaded(tmp_path: Path) -> None:
+    sandboxes = Sandboxes(upstream=Upstream())
+    guest = Scripted(sandboxes, Upstream())
+    early = asyncio.create_task(guest.run(""))
+    await asyncio.sleep(0)
+    with pytest.raises(StartError):
+        await sandboxes.load(tmp_path / "none.wasm")
+    outcome = await early
+    assert isinstance(outcome, Failed)
+    assert "is missing" in outcome.reason
+    await sandboxes.close()
+
+
+def test_the_fast_border_is_chosen() -> None:
+    """With every version of wasmtime that the project allows."""
+    assert choose_border(make_engine()).name == "direct"
+
+
+def test_the_slow_border_is_chosen_for_unknown_versions(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a word about it; values still cross unharmed."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0.0")
+    assert choose_border(make_engine()).name == "public"
+    assert caplog.messages == ["this version of wasmtime-py is not known: host calls are slow"]
