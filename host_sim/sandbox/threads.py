@@ -23,6 +23,11 @@ class Threads:
         self._idle: list[queue.SimpleQueue[Callable[[], None]]] = []
         self._lock = threading.Lock()
 
+    @property
+    def idle(self) -> int:
+        """How many threads wait for work."""
+        return len(self._idle)
+
     def run(self, function: Callable[[], None]) -> None:
         """Run `function`, which raises nothing, in a thread that does nothing else meanwhile."""
         with self._lock:
