@@ -17,7 +17,7 @@ from host_sim.sandbox.pipe import Pipe
 from host_sim.sandbox.values import WitError
 from host_sim.sandbox.waiting import Pending, Waiting
 
-__all__ = ["GuestBody"]
+__all__ = ["GuestBody", "close_soon"]
 
 
 class _Arriving:

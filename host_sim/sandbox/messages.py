@@ -21,6 +21,7 @@ __all__ = [
     "GuestResponse",
     "Uri",
     "framed",
+    "phrase",
     "request_of",
     "response_of",
 ]

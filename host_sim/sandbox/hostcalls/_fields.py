@@ -8,7 +8,19 @@ from host_sim.sandbox.messages import GuestMessage
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__ = ["register"]
+__all__ = [
+    "append",
+    "insert",
+    "names",
+    "register",
+    "remove",
+    "set_framing",
+    "set_values",
+    "set_version",
+    "value",
+    "values",
+    "version",
+]
 
 type Names = tuple[str, int | None]
 type Values = tuple[bytes, int | None]

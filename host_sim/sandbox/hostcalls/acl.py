@@ -15,7 +15,7 @@ from host_sim.sandbox.values import Case, WitError
 if TYPE_CHECKING:
     from host_sim.sandbox.data import AclEntry
 
-__all__: list[str] = []
+__all__ = ["lookup", "open_acl"]
 
 hostcall = interface("acl")
 

@@ -6,7 +6,7 @@ from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import Stopped
 
-__all__ = ["Pollable", "Ready"]
+__all__ = ["Pollable", "Ready", "is_ready", "new_ready", "select", "select_with_timeout"]
 
 hostcall = interface("async-io")
 

@@ -7,7 +7,16 @@ from host_sim.sandbox.lookups import Backend
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__: list[str] = []
+__all__ = [
+    "get_host",
+    "get_name",
+    "get_override_host",
+    "get_port",
+    "is_dynamic",
+    "is_healthy",
+    "is_tls",
+    "open_backend",
+]
 
 hostcall = interface("backend")
 

@@ -4,7 +4,19 @@ from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.surroundings import CUSTOMER_ID, HOSTNAME, POP, REGION, SERVICE_ID
 
-__all__: list[str] = []
+__all__ = [
+    "get_customer_id",
+    "get_heap_mib",
+    "get_hostname",
+    "get_is_staging",
+    "get_namespace_id",
+    "get_pop",
+    "get_region",
+    "get_sandbox_id",
+    "get_service_id",
+    "get_vcpu_ms",
+    "zero",
+]
 
 hostcall = interface("compute-runtime")
 

@@ -7,7 +7,7 @@ from host_sim.sandbox.lookups import ConfigStore
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__ = ["open_store"]
+__all__ = ["get", "open_store"]
 
 hostcall = interface("config-store")
 

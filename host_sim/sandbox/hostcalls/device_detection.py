@@ -6,7 +6,7 @@ from host_sim.sandbox.headers import fitting
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 
-__all__: list[str] = []
+__all__ = ["lookup"]
 
 hostcall = interface("device-detection")
 

@@ -5,7 +5,19 @@ import dataclasses
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 
-__all__ = ["PenaltyBox", "RateCounter"]
+__all__ = [
+    "PenaltyBox",
+    "RateCounter",
+    "add",
+    "check_rate",
+    "get_box_name",
+    "get_counter_name",
+    "has",
+    "increment",
+    "lookup",
+    "open_penalty_box",
+    "open_rate_counter",
+]
 
 hostcall = interface("erl")
 

@@ -8,7 +8,7 @@ from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import Case, WitError
 
-__all__: list[str] = []
+__all__ = ["lookup"]
 
 hostcall = interface("geo")
 

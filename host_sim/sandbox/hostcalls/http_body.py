@@ -10,7 +10,19 @@ from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import Case, WitError
 
-__all__: list[str] = []
+__all__ = [
+    "append",
+    "append_trailer",
+    "close",
+    "get_known_length",
+    "get_trailer_names",
+    "get_trailer_value",
+    "get_trailer_values",
+    "new",
+    "read",
+    "write",
+    "write_front",
+]
 
 hostcall = interface("http-body")
 

@@ -5,7 +5,7 @@ from host_sim.sandbox.messages import GuestRequest
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__: list[str] = []
+__all__ = ["get_suggested_cache_key", "is_request_cacheable", "transaction_lookup"]
 
 hostcall = interface("http-cache")
 

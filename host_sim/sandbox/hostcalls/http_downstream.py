@@ -15,7 +15,21 @@ from host_sim.sandbox.reuse import PendingRequest
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import Case, WitError
 
-__all__: list[str] = []
+__all__ = [
+    "await_request",
+    "client_ddos_detected",
+    "client_ip_addr",
+    "client_request_id",
+    "compliance_region",
+    "fastly_key_is_valid",
+    "fingerprint",
+    "next_request",
+    "no_tls",
+    "no_tls_either",
+    "original_header_count",
+    "original_header_names",
+    "server_ip_addr",
+]
 
 hostcall = interface("http-downstream")
 

@@ -21,7 +21,24 @@ from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 from host_sim.sandbox.waiting import Pending
 
-__all__ = ["PendingResponse"]
+__all__ = [
+    "PendingResponse",
+    "await_response",
+    "close",
+    "get_method",
+    "get_uri",
+    "new",
+    "redirect_to_grip_proxy",
+    "redirect_to_websocket_proxy",
+    "send",
+    "send_async",
+    "send_async_streaming",
+    "set_auto_decompress",
+    "set_cache_override",
+    "set_method",
+    "set_uri",
+    "upgrade_websocket",
+]
 
 hostcall = interface("http-req")
 register(hostcall, "request")

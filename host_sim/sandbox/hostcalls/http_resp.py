@@ -13,7 +13,17 @@ from host_sim.sandbox.messages import GuestResponse, response_of
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__: list[str] = []
+__all__ = [
+    "close",
+    "get_remote_ip_addr",
+    "get_remote_port",
+    "get_status",
+    "new",
+    "send_downstream",
+    "send_downstream_streaming",
+    "set_http_keepalive_mode",
+    "set_status",
+]
 
 hostcall = interface("http-resp")
 register(hostcall, "response")

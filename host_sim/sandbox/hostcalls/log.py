@@ -6,7 +6,7 @@ from host_sim.sandbox.output import log_line
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__: list[str] = []
+__all__ = ["open_endpoint", "write"]
 
 hostcall = interface("log")
 

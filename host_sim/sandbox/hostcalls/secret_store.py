@@ -5,7 +5,7 @@ from host_sim.sandbox.lookups import Secret, SecretStore
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
 
-__all__: list[str] = []
+__all__ = ["from_bytes", "get", "open_store", "plaintext"]
 
 hostcall = interface("secret-store")
 
