@@ -78,11 +78,11 @@ class WsConnection:
         """Whether something has arrived that no step has looked at yet."""
         return bool(self.arrivals)
 
-    async def handshake(self, target: str, headers: Headers) -> Handshake:
+    async def handshake(self, target: str, headers: Headers, upgrade: str) -> Handshake:
         """Perform the opening handshake; start to receive frames if it succeeds."""
         key = base64.b64encode(os.urandom(16))
         fields = Headers(headers)
-        fields.add("Upgrade", "websocket")
+        fields.add("Upgrade", upgrade)
         fields.add("Connection", "Upgrade")
         fields.add("Sec-WebSocket-Version", "13")
         fields.add("Sec-WebSocket-Key", key.decode())

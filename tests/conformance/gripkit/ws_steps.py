@@ -29,11 +29,12 @@ class WsConnect(Step):
     path: str = ""
     headers: Sequence[tuple[str, str]] = ()
     response_headers: HeaderExpectations = field(default_factory=dict)
+    upgrade: str = "websocket"
     client: str = CLIENT
 
     async def run(self, run: Run) -> None:
         """Perform the opening handshake."""
-        handshake = await _connect(run, self.client, self.path, self.headers)
+        handshake = await _connect(run, self.client, self.path, self.headers, self.upgrade)
         if handshake.status != 101:
             raise CheckError(f"handshake refused with {handshake.status}, body {handshake.body!r}")
         if not handshake.accept_is_valid:
@@ -174,7 +175,11 @@ async def wait_for_arrival(run: Run, client: str, what: str) -> Arrival:
 
 
 async def _connect(
-    run: Run, client: str, path: str, headers: Sequence[tuple[str, str]]
+    run: Run,
+    client: str,
+    path: str,
+    headers: Sequence[tuple[str, str]],
+    upgrade: str = "websocket",
 ) -> Handshake:
     proxy = run.settings.proxy
     assert proxy.hostname
@@ -184,7 +189,9 @@ async def _connect(
     fields = Headers([("Host", proxy.netloc), *run.names.fill(list(headers))])
     target = run.names.path + run.names.fill(path)
     try:
-        return await run.wait(connection.handshake(target, fields), "the answer to the handshake")
+        return await run.wait(
+            connection.handshake(target, fields, upgrade), "the answer to the handshake"
+        )
     except (asyncio.IncompleteReadError, ConnectionError, http1.TruncatedBodyError):
         raise CheckError("the connection was closed during the handshake") from None
 

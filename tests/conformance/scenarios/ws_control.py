@@ -5,6 +5,7 @@ from tests.conformance.gripkit import (
     ExpectElapsed,
     ExpectRequest,
     ExpectRequestCount,
+    ExpectWsClosed,
     ExpectWsMessage,
     ExpectWsSilence,
     MarkTime,
@@ -13,9 +14,11 @@ from tests.conformance.gripkit import (
     Publish,
     Scenario,
     Step,
+    WsClose,
     WsConnect,
     WsHangup,
     WsSend,
+    binary,
     close,
     control,
     item,
@@ -79,6 +82,18 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        id="ws.control.subscribe-twice",
+        about="A second subscription to the same channel changes nothing.",
+        replies=[ws_open(subscribe("{{room}}"), subscribe("{{room}}"))],
+        steps=[
+            WsConnect(),
+            AwaitSubscription("{{room}}"),
+            Publish(item("{{room}}", ws="once"), item("{{room}}", ws="last")),
+            ExpectWsMessage(b"once"),
+            ExpectWsMessage(b"last"),
+        ],
+    ),
+    Scenario(
         id="ws.control.subscription-limit",
         about="Subscriptions beyond the twentieth are ignored.",
         replies=[ws_open(*(subscribe(f"{{{{room{number}}}}}") for number in range(21)))],
@@ -131,6 +146,20 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        id="ws.control.detach-and-close",
+        about="The close of a client after detach is answered by the proxy.",
+        replies=[ws_open(), ws(control("detach"), text("m:on your own")), ws()],
+        steps=[
+            WsConnect(),
+            WsSend(b"let go"),
+            ExpectWsMessage(b"on your own"),
+            ExpectRequest(number=3, events=[close()]),
+            WsClose(4000),
+            ExpectWsClosed(1000),
+            ExpectRequestCount(3, within=1),
+        ],
+    ),
+    Scenario(
         id="ws.control.filters",
         about="A subscription can have filters, which use metadata of the connection.",
         replies=[
@@ -169,6 +198,26 @@ SCENARIOS = [
             *publish_dots(6),
             *[ExpectWsMessage(b".")] * 6,
             ExpectWsMessage(b"beat"),
+        ],
+    ),
+    Scenario(
+        id="ws.control.keep-alive-interval",
+        about="In interval mode messages to the client do not put off the keep-alive content.",
+        replies=[
+            ws_open(
+                subscribe("{{room}}"),
+                control(
+                    "keep-alive", content="beat", timeout=3, mode="interval", message_type="ping"
+                ),
+            )
+        ],
+        steps=[
+            WsConnect(),
+            AwaitSubscription("{{room}}"),
+            *publish_dots(2),
+            ExpectWsMessage(b"."),
+            ExpectWsMessage(b"."),
+            ExpectWsMessage(b"beat", Opcode.PING),
         ],
     ),
     Scenario(
@@ -226,6 +275,24 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        id="ws.control.send-delayed-twice",
+        about="A second delayed message makes the first be sent at once.",
+        replies=[
+            ws_open(
+                control("send-delayed", content="first", timeout=60),
+                control("send-delayed", content="second", timeout=60),
+            ),
+            ws(control("flush-delayed")),
+        ],
+        steps=[
+            WsConnect(),
+            ExpectWsMessage(b"first"),
+            ExpectWsSilence(),
+            WsSend(b"flush"),
+            ExpectWsMessage(b"second"),
+        ],
+    ),
+    Scenario(
         id="ws.control.flush-nothing",
         about="If there is no delayed message, a flush does nothing.",
         replies=[ws_open(control("flush-delayed"), text("m:hello"))],
@@ -235,6 +302,31 @@ SCENARIOS = [
         id="ws.control.session",
         about="A session message shows no effect.",
         replies=[ws_open(control("session", id="s1"), text("m:hello"))],
+        steps=[WsConnect(), ExpectWsMessage(b"hello"), ExpectWsSilence()],
+    ),
+    Scenario(
+        id="ws.control.too-large",
+        about="A control message of more than 16,384 bytes is ignored.",
+        replies=[
+            ws_open(subscribe("{{big}}", filters=["x" * 17_000]), subscribe("{{room}}")),
+        ],
+        steps=[
+            WsConnect(),
+            AwaitSubscription("{{room}}"),
+            Publish(item("{{big}}", ws="ignored")),
+            Publish(item("{{room}}", ws="heard")),
+            ExpectWsMessage(b"heard"),
+        ],
+    ),
+    Scenario(
+        id="ws.control.not-in-binary",
+        about="A binary message is never a control message.",
+        replies=[
+            ws_open(
+                binary(b'c:{"type": "send-delayed", "content": "x", "timeout": 0}'),
+                text("m:hello"),
+            )
+        ],
         steps=[WsConnect(), ExpectWsMessage(b"hello"), ExpectWsSilence()],
     ),
     *(

@@ -168,6 +168,35 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        id="ws.message.fragments",
+        about="Fragments of the client become one event.",
+        replies=[ws_open(), ws(text("m:whole"))],
+        steps=[
+            WsConnect(),
+            WsSend(b"0123456789", fragment_size=3),
+            ExpectWsMessage(b"whole"),
+            ExpectRequest(number=2, events=[text("0123456789")]),
+        ],
+    ),
+    Scenario(
+        id="ws.message.event-forms",
+        about="Lengths may have leading zeros and capitals; content may be empty with a length.",
+        replies=[
+            ws_open(),
+            Reply(
+                headers=[WS_CONTENT_TYPE],
+                body=b"TEXT 00C\r\nm:0123456789\r\nPONG 0\r\n\r\nPONG\r\n",
+            ),
+        ],
+        steps=[
+            WsConnect(),
+            WsSend(b"x"),
+            ExpectWsMessage(b"0123456789"),
+            ExpectWsMessage(b"", Opcode.PONG),
+            ExpectWsMessage(b"", Opcode.PONG),
+        ],
+    ),
+    Scenario(
         id="ws.message.too-large",
         about="A message of more than 200,000 bytes drops the connection.",
         replies=[ws_open(), ws()],
@@ -234,6 +263,27 @@ SCENARIOS = [
                 text("=> marked"),
                 headers=extension('message-prefix="=> "'),
             )
+        ],
+        steps=[WsConnect(), ExpectWsMessage(b"marked")],
+    ),
+    Scenario(
+        id="ws.message.empty-prefix",
+        about="The prefix may be empty; control messages are still for the proxy.",
+        replies=[
+            ws_open(
+                text('c:{"type": "flush-delayed"}'),
+                text("m:marked"),
+                text("unmarked"),
+                headers=extension('message-prefix=""'),
+            )
+        ],
+        steps=[WsConnect(), ExpectWsMessage(b"m:marked"), ExpectWsMessage(b"unmarked")],
+    ),
+    Scenario(
+        id="ws.message.extension-among-others",
+        about="The GRIP extension may be one of several.",
+        replies=[
+            ws_open(text("m:marked"), headers=[("Sec-WebSocket-Extensions", "permessage-x, grip")])
         ],
         steps=[WsConnect(), ExpectWsMessage(b"marked")],
     ),
