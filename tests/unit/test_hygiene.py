@@ -32,7 +32,16 @@ def test_module_is_one_idea_in_bearable_length(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), f"{name_of(path)} does not say what it is"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if "guest" not in p.parts], ids=name_of)
+# The guest's modules need the generated bindings; host functions are found by what decorates them;
+# a `__main__` runs when it is imported.
+EXPORTING = [
+    path
+    for path in SOURCES
+    if not {"guest", "hostcalls"} & {*path.parts} and path.name != "__main__.py"
+]
+
+
+@pytest.mark.parametrize("path", EXPORTING, ids=name_of)
 def test_public_names_are_listed_and_exist(path: Path) -> None:
     module = importlib.import_module(name_of(path))
     tree = ast.parse(path.read_text())
