@@ -327,8 +327,11 @@ def _parse_close(content: bytes) -> Close:
         return Close()
     if len(content) == 1:
         raise LocalProtocolError("expected a close code of 2 bytes, got 1 byte")
+    code = int.from_bytes(content[:2])
+    if code == 0:  # what the common GRIP libraries send for a close without a code
+        return Close()
     try:
-        return Close(int.from_bytes(content[:2]), content[2:].decode())
+        return Close(code, content[2:].decode())
     except UnicodeDecodeError as error:
         raise LocalProtocolError(f"expected UTF-8 in a close reason: {error.reason}") from None
 

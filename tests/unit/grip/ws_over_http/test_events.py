@@ -61,6 +61,7 @@ def test_a_body_is_a_sequence_of_events() -> None:
         (b"HELLO\r\nGOODBYE 3\r\nm:x\r\nPING\r\n", [Ping()]),
         (b"open\r\ntext 1\r\nx\r\n", []),
         (b"OPEN 3\r\nabc\r\n", [Open()]),
+        (b"CLOSE 2\r\n\0\0\r\n", [Close()]),
     ],
     ids=[
         "nothing",
@@ -70,6 +71,7 @@ def test_a_body_is_a_sequence_of_events() -> None:
         "unknown",
         "case of type",
         "ignored",
+        "close code 0",
     ],
 )
 def test_what_else_is_understood(wire: bytes, events: list[Event]) -> None:
