@@ -190,7 +190,7 @@ class WebSocketSession:
                 case state if state in _FOLLOWED:
                     return self._obey(reply.events, now)
         except RemoteProtocolError as error:
-            return self._failed(event, str(error))
+            return self._failed(event, f"faulty reply of the backend: {error}")
         abandoned = self.state is State.LEAVING and self._farewell is None
         if abandoned and reply.events and isinstance(reply.events[0], Open):
             return self._leave(Disconnect())

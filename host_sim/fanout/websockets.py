@@ -105,18 +105,9 @@ class WebSocket:
     """One client's connection, and what the proxy knows of it (`registry.Subscriber`)."""
 
     __slots__ = (
-        "_alarm",
-        "_backend",
-        "_downstream",
-        "_over",
-        "_paused",
-        "_reader",
-        "_request",
-        "_session",
-        "_sockets",
-        "_task",
-        "_tunnel",
-    )
+        "_alarm", "_backend", "_downstream", "_over", "_paused", "_reader", "_request", "_session",
+        "_sockets", "_task", "_tunnel",
+    )  # fmt: skip
 
     def __init__(
         self, sockets: WebSockets, request: Request, backend: str, downstream: Downstream
@@ -140,7 +131,11 @@ class WebSocket:
         self._downstream.on_gone(self._gone)
         for action in self._session.handle(steps.Handshake(), self._sockets.clock.time()):
             assert isinstance(action, steps.Ask)
-            await self._ask(action)
+            try:
+                await self._ask(action)
+            except BaseException:
+                self._retire()
+                raise
 
     # What is published (`registry.Subscriber`).
 
@@ -199,6 +194,9 @@ class WebSocket:
 
     def _gone(self) -> None:
         """Hear that the client has gone."""
+        if self._downstream is not None:
+            self._request.trace.note = "the client left before its answer"
+            self._request.trace.emit()
         self._sockets.registry.leave(self)
         self._handle(steps.Gone())
 
@@ -221,7 +219,7 @@ class WebSocket:
 
     def _drop(self, reason: str) -> None:
         """Cut the client's connection; the session hears of it as of any other end."""
-        log.info("request %d: WebSocket dropped: %s", self._request.trace.id, reason)
+        log.warning("request %d: WebSocket dropped: %s", self._request.trace.id, reason)
         assert self._tunnel is not None
         self._sockets.registry.leave(self)
         self._tunnel.abort()
@@ -244,6 +242,8 @@ class WebSocket:
                 return
             event = await self._read(response)
         except BackendError as error:
+            if self._downstream is None:  # else the failed handshake has a line of its own
+                log.warning("request %d: %s", self._request.trace.id, error)
             if error.fault is BackendFault.UNREACHABLE:
                 event = steps.Unreachable(str(error), random.random())  # noqa: S311  no secret
             else:
@@ -276,8 +276,10 @@ class WebSocket:
         self._handle(steps.Refused(reason))
         if opening and downstream is not None:
             await pass_on(response, downstream, self._request.trace)
-        else:
-            await response.body.aclose()
+            return
+        if response.tunnel is not None:
+            response.tunnel.abort()
+        await response.body.aclose()
 
     def _spawn(self, ask: steps.Ask) -> None:
         self._task = asyncio.get_running_loop().create_task(self._ask_apart(ask))
@@ -370,6 +372,8 @@ class WebSocket:
         if self._task is not None:
             self._task.cancel()
         if self._downstream is not None:
+            self._request.trace.note = reason
+            self._request.trace.emit()
             self._downstream.abort()
         if self._tunnel is not None:
             self._tunnel.abort()
@@ -382,7 +386,6 @@ class WebSocket:
             self._alarm.cancel()
         self._sockets.registry.leave(self)
         self._sockets.over(self)
-        self._request.trace.emit()
 
 
 def _is_in_requests(name: str) -> bool:

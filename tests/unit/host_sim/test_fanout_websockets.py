@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -137,7 +138,8 @@ class Tunnel:
 class Downstream:
     """The way back to a client that asks for a WebSocket."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
         self.head: tuple[int, str, Headers] | None = None
         self.body = b""
         self.closed = self.aborted = False
@@ -150,6 +152,7 @@ class Downstream:
 
     def send_head(self, status: int, reason: str, headers: Headers, length: int | None) -> None:
         self.head = (status, reason, headers)
+        self._trace.status = status
 
     def write(self, data: bytes | Piece) -> None:
         assert isinstance(data, bytes)
@@ -220,8 +223,8 @@ class Stage:
         self.registry = Registry(self.clock)
         forwarder = Forwarder(self.backend, lambda: "signature", timeout_s=None)
         self.sockets = WebSockets(forwarder, self.registry, self.clock)
-        self.downstream = Downstream()
         self.trace = Trace(method="GET", target="/chat?x=1")
+        self.downstream = Downstream(self.trace)
 
     @property
     def tunnel(self) -> Tunnel:
@@ -255,9 +258,33 @@ class Stage:
         self.registry.publish([Item(channel=channel, ws_message=message, meta=meta)])
 
 
+type Told = list[tuple[int | None, str | None]]
+
+
+class Ear(logging.Handler):
+    """Hears what is told of requests: status and note at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Told = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        trace = record.__dict__["trace"]
+        self.told.append((trace.status, trace.note))
+
+
 @pytest.fixture
 async def stage() -> Stage:
     return Stage()
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Iterator[Told]:
+    ear, logger = Ear(), logging.getLogger("host_sim.access")
+    logger.addHandler(ear)
+    with caplog.at_level(logging.INFO, "host_sim.access"):
+        yield ear.told
+    logger.removeHandler(ear)
 
 
 def control(message: Control) -> Text:
@@ -271,7 +298,11 @@ def text(content: bytes) -> tuple[Opcode, bytes]:
 JOIN = control(Subscribe("room"))
 
 
-async def test_a_handshake_is_accepted(stage: Stage) -> None:
+async def explode(request: Request, backend: str) -> Response:
+    raise RuntimeError("a bug")
+
+
+async def test_a_handshake_is_accepted(stage: Stage, told: Told) -> None:
     """GRIP §11.2, §11.4."""
     task, asked = await stage.opening()
     request = asked.request
@@ -302,6 +333,7 @@ async def test_a_handshake_is_accepted(stage: Stage) -> None:
     ]
     assert stage.tunnel.received() == [text(b"hi")]
     assert (stage.trace.hold, stage.trace.channels) == ("websocket", ("room",))
+    assert told == [(101, None)]
 
 
 @pytest.mark.parametrize(
@@ -318,7 +350,7 @@ async def test_an_invalid_handshake_is_refused(stage: Stage, headers: Headers, s
     assert stage.downstream.closed
 
 
-async def test_the_backend_may_refuse(stage: Stage) -> None:
+async def test_the_backend_may_refuse(stage: Stage, told: Told) -> None:
     """GRIP §11.4: its reply is the answer."""
     task, asked = await stage.opening()
     headers = Headers([("WWW-Authenticate", "Basic")])
@@ -327,6 +359,7 @@ async def test_the_backend_may_refuse(stage: Stage) -> None:
     assert stage.downstream.head == (401, "Not Yet", headers)
     assert stage.downstream.body == b"who are you?"
     assert stage.downstream.closed
+    assert told == [(401, None)]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +373,15 @@ async def test_the_backend_may_fail(stage: Stage, fault: BackendFault, status: i
     assert stage.downstream.head is not None
     assert stage.downstream.head[0] == status
     assert stage.downstream.body == b"Error while proxying to origin.\n"
+
+
+async def test_an_error_of_our_own_during_the_handshake(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.backend, "send", explode)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await stage.handshake()
+    await stage.sockets.close(5)  # returns, since nothing is left
 
 
 async def test_messages_go_both_ways(stage: Stage) -> None:
@@ -421,7 +463,7 @@ async def test_the_client_vanishes(stage: Stage) -> None:
     await stage.sockets.close(5)  # returns, since nothing is left
 
 
-async def test_the_client_vanishes_before_the_reply(stage: Stage) -> None:
+async def test_the_client_vanishes_before_the_reply(stage: Stage, told: Told) -> None:
     """GRIP §11.4: then the backend hears of it if it accepts."""
     task, asked = await stage.opening()
     stage.downstream.gone()
@@ -430,6 +472,7 @@ async def test_the_client_vanishes_before_the_reply(stage: Stage) -> None:
     assert (await stage.backend.asked()).body == b"DISCONNECT\r\n"
     assert stage.downstream.head is None
     assert not stage.registry.has("room")
+    assert told == [(None, "the client left before its answer")]
 
 
 async def test_the_client_closes(stage: Stage) -> None:
@@ -535,7 +578,7 @@ async def test_first_subscriptions_and_recovery_do_not_ask_the_backend(stage: St
 
 async def test_a_client_that_does_not_read_is_cut_alone(stage: Stage) -> None:
     await stage.open(JOIN)
-    first, stage.downstream = stage.downstream, Downstream()
+    first, stage.downstream = stage.downstream, Downstream(stage.trace)
     await stage.open(JOIN)
     assert first.tunnel is not None
     first.tunnel.buffered = MAX_UNSENT_BYTES + 1
@@ -597,10 +640,6 @@ async def test_an_error_of_our_own_cuts_one_connection(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await stage.open(JOIN)
-
-    async def explode(request: Request, backend: str) -> Response:
-        raise RuntimeError("a bug")
-
     monkeypatch.setattr(stage.backend, "send", explode)
     stage.tunnel.send(Opcode.TEXT, b"a")
     await soon(lambda: stage.tunnel.aborted)
