@@ -5,9 +5,20 @@ function, everything else as it is. Host contract §2.5, §2.8.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
-__all__ = ["LOOPBACK_GEO", "AclEntry", "BackendFacts", "Contents", "HostData"]
+from host_sim.messages import Request, Response
+
+__all__ = [
+    "LOOPBACK_GEO",
+    "AclEntry",
+    "BackendFacts",
+    "Contents",
+    "DynamicBackend",
+    "HostData",
+    "SendDynamic",
+]
 
 type Contents = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """A config store: its entries, or what reads them; that may raise `OSError` or `ConfigError`."""
@@ -26,6 +37,45 @@ class BackendFacts:
     url: str
     override_host: str | None = None
     healthy: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DynamicBackend:
+    """A backend that a guest described itself; nobody but its sandbox knows it.
+
+    Attributes:
+        name: as the guest calls it.
+        target: host and optional port.
+        tls: whether to connect with TLS.
+        override_host: `Host` of every request, None for the guest's own.
+        cert_host: name its certificate must have, None for the target's.
+        use_sni: whether that name is sent in the TLS handshake.
+        ca_certificates: PEM of whom to trust, None for whom the system trusts.
+        client_certificate: what to show, certificate and key as PEM.
+        first_byte_timeout_ms, between_bytes_timeout_ms: 0 for none.
+        grpc: whether it speaks HTTP/2 only.
+    """
+
+    name: str
+    target: str
+    tls: bool
+    override_host: str | None
+    cert_host: str | None
+    use_sni: bool
+    ca_certificates: str | None
+    client_certificate: tuple[str, str] | None = dataclasses.field(repr=False)
+    first_byte_timeout_ms: int
+    between_bytes_timeout_ms: int
+    grpc: bool
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"{'https' if self.tls else 'http'}://{self.target}"
+
+
+type SendDynamic = Callable[[Request, DynamicBackend], Coroutine[Any, Any, Response]]
+"""Sends a request to a dynamic backend; raises `BackendError` where there is no response head."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from host_sim.errors import StartError
 from host_sim.messages import Failed, Outcome, Request, Upstream
-from host_sim.sandbox.data import HostData
+from host_sim.sandbox.data import HostData, SendDynamic
 from host_sim.sandbox.engine import Loaded, load
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
@@ -33,16 +33,23 @@ class Sandboxes:
     """Runs one component for every request; a `messages.SandboxRunner`. Event loop only."""
 
     def __init__(
-        self, *, upstream: Upstream, data: HostData | None = None, limits: Limits | None = None
+        self,
+        *,
+        upstream: Upstream,
+        send_dynamic: SendDynamic | None = None,
+        data: HostData | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Make ready to run guests.
 
         Args:
             upstream: how guests reach backends.
+            send_dynamic: how they reach backends they describe themselves; None: they cannot.
             data: what they can look up.
             limits: what each may use.
         """
         self._upstream = upstream
+        self._send_dynamic = send_dynamic
         self._data = data or HostData()
         self._limits = limits or Limits()
         self._numbers = itertools.count()
@@ -116,6 +123,7 @@ class Sandboxes:
             Waiting(exchange.outcome.get_loop(), self._limits),
             data=self._data,
             upstream=self._upstream,
+            send_dynamic=self._send_dynamic,
             parking=self._parking,
         )
         self._running.add(sandbox)

@@ -3,17 +3,18 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from host_sim.sandbox.data import AclEntry, BackendFacts
+from host_sim.sandbox.data import AclEntry, BackendFacts, DynamicBackend
 
 __all__ = ["Acl", "Backend", "ConfigStore", "Endpoint", "Secret", "SecretStore"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Backend:
-    """A backend by name, with what is known about it."""
+    """A backend by name, with what is known about it; `dynamic` if the guest described it."""
 
     name: str
     facts: BackendFacts
+    dynamic: DynamicBackend | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.messages import Failed, HandedOff, Outcome, Request, Responded, Response, Upstream
 from host_sim.sandbox.bodies import GuestBody, close_soon
-from host_sim.sandbox.data import HostData
+from host_sim.sandbox.data import DynamicBackend, HostData, SendDynamic
 from host_sim.sandbox.handles import Handles
 from host_sim.sandbox.messages import GuestRequest, phrase
 from host_sim.sandbox.values import Stopped, WitError
@@ -114,6 +114,8 @@ class Sandbox:
         handles: what is behind the guest's handles.
         data: what it can look up.
         upstream: how it reaches backends.
+        send_dynamic: how it reaches those it describes itself, None if it cannot.
+        dynamic_backends: those it has described.
         parking: where it waits for a next request.
         requests_left: how many more it may serve.
         asking: whether it has asked for one and not yet taken the answer.
@@ -128,6 +130,7 @@ class Sandbox:
         *,
         data: HostData,
         upstream: Upstream,
+        send_dynamic: SendDynamic | None,
         parking: "Parking",
     ) -> None:
         self.id = exchange.number
@@ -136,6 +139,8 @@ class Sandbox:
         self.handles = Handles()
         self.data = data
         self.upstream = upstream
+        self.send_dynamic = send_dynamic
+        self.dynamic_backends: dict[str, DynamicBackend] = {}
         self.parking = parking
         self.requests_left = MAX_REQUESTS
         self.asking = False

@@ -13,6 +13,7 @@ from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Failed, Outcome, Request, Responded, Response
+from host_sim.sandbox.data import DynamicBackend
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.trace import Trace
 
@@ -57,11 +58,22 @@ def response(
 
 
 class Upstream:
-    """Backends by name, each an async function; what they got is in `requests`."""
+    """Backends by name, each an async function.
+
+    Attributes:
+        requests: what they got.
+        described: the backends that guests described themselves, in order of requests.
+    """
 
     def __init__(self) -> None:
         self.backends: dict[str, Answerer] = {}
         self.requests: list[Request] = []
+        self.described: list[DynamicBackend] = []
+
+    async def send_dynamic(self, request: Request, backend: DynamicBackend) -> Response:
+        """Let the backend of that name answer."""
+        self.described.append(backend)
+        return await self.send(request, backend.name)
 
     async def send(self, request: Request, backend: str) -> Response:
         """Let the backend answer."""

@@ -1,11 +1,14 @@
-"""Backends: opening them by name and asking about them. Host contract §2.5."""
+"""Backends: opening them by name, asking about them, describing new ones. Host contract §2.5."""
 
+import dataclasses
 import urllib.parse
 
+from host_sim.sandbox.data import BackendFacts
+from host_sim.sandbox.dynamic_backends import Options, describe
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.lookups import Backend
+from host_sim.sandbox.lookups import Backend, Secret
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.values import HostFunction, WitError
 
 __all__ = [
     "get_host",
@@ -15,7 +18,10 @@ __all__ = [
     "is_dynamic",
     "is_healthy",
     "is_tls",
+    "new_options",
     "open_backend",
+    "register_dynamic_backend",
+    "set_client_cert",
 ]
 
 hostcall = interface("backend")
@@ -25,7 +31,10 @@ _HEALTH = {None: "unknown", True: "healthy", False: "unhealthy"}
 
 @hostcall("[static]backend.open")
 def open_backend(sandbox: Sandbox, name: str) -> Backend:
-    """Open a backend of the configuration."""
+    """Open a backend of the configuration, or one of the guest's own."""
+    dynamic = sandbox.dynamic_backends.get(name)
+    if dynamic is not None:
+        return Backend(name, BackendFacts(url=dynamic.url), dynamic)
     facts = sandbox.data.backends.get(name)
     if facts is None:
         raise WitError("not-found")
@@ -45,9 +54,9 @@ def is_healthy(_sandbox: Sandbox, backend: Backend) -> str:
 
 
 @hostcall("[method]backend.is-dynamic")
-def is_dynamic(_sandbox: Sandbox, _backend: Backend) -> bool:
-    """Tell that it comes from the configuration."""
-    return False
+def is_dynamic(_sandbox: Sandbox, backend: Backend) -> bool:
+    """Tell whether the guest described it itself."""
+    return backend.dynamic is not None
 
 
 @hostcall("[method]backend.get-override-host")
@@ -91,3 +100,39 @@ for _getter in (
     *("tcp-keepalive-interval", "tcp-keepalive-probes", "tcp-keepalive-time"),
 ):
     hostcall(f"[method]backend.get-{_getter}")(_unsupported)
+
+
+@hostcall("[constructor]dynamic-backend-options")
+def new_options(_sandbox: Sandbox) -> Options:
+    """Make options with their defaults."""
+    return Options()
+
+
+def _setter(field: str) -> HostFunction:
+    def set_option(_sandbox: Sandbox, options: Options, value: object) -> None:
+        setattr(options, field, value)
+
+    return set_option
+
+
+for _field in dataclasses.fields(Options):
+    if _field.name != "client_cert":
+        _name = _field.name.replace("_", "-")
+        hostcall(f"[method]dynamic-backend-options.{_name}")(_setter(_field.name))
+
+
+@hostcall("[method]dynamic-backend-options.client-cert")
+def set_client_cert(_sandbox: Sandbox, options: Options, certificate: str, key: Secret) -> None:
+    """Set what to show to the backend."""
+    options.client_cert = certificate, key.plaintext.decode("ascii", "replace")
+
+
+@hostcall("register-dynamic-backend")
+def register_dynamic_backend(sandbox: Sandbox, name: str, target: str, options: Options) -> Backend:
+    """Describe a backend, for this sandbox only."""
+    if sandbox.send_dynamic is None:
+        raise WitError("unsupported")
+    if name in sandbox.data.backends or name in sandbox.dynamic_backends:
+        raise WitError("generic-error")
+    sandbox.dynamic_backends[name] = describe(name, target, options)
+    return open_backend(sandbox, name)

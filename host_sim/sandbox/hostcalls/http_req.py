@@ -217,9 +217,11 @@ def _start(
     sandbox: Sandbox, request: GuestRequest, body: Body, backend: Backend
 ) -> PendingResponse:
     outgoing = request_of(request, body, sandbox.exchange.request)
-    return PendingResponse(
-        sandbox.waiting.start(sandbox.upstream.send(outgoing, backend.name)), request
-    )
+    if backend.dynamic is not None and sandbox.send_dynamic is not None:
+        sending = sandbox.send_dynamic(outgoing, backend.dynamic)
+    else:
+        sending = sandbox.upstream.send(outgoing, backend.name)
+    return PendingResponse(sandbox.waiting.start(sending), request)
 
 
 @hostcall("await-response")

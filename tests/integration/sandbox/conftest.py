@@ -36,7 +36,9 @@ async def guest(request: pytest.FixtureRequest) -> AsyncIterator[Scripted]:
     """Guests, with values crossing the border one way or the other."""
     upstream = Upstream()
     limits = Limits(cpu_s=10.0, request_timeout_s=30.0)
-    sandboxes = Sandboxes(upstream=upstream, data=DATA, limits=limits)
+    sandboxes = Sandboxes(
+        upstream=upstream, send_dynamic=upstream.send_dynamic, data=DATA, limits=limits
+    )
     await sandboxes.load(build_guest(), border=request.param)
     yield Scripted(sandboxes, upstream)
     await sandboxes.close()
