@@ -1,10 +1,15 @@
-"""Turns a manifest into what a guest can look up; `config` and `sandbox` do not know each other."""
+"""Translates between `config`, `edge` and `sandbox`, which do not know each other.
 
-from host_sim.config.backends import Health
+A manifest becomes what a guest can look up; a backend that a guest describes, one of the edge's.
+"""
+
+from host_sim.config.backends import Backend, ClientCertificate, Health
 from host_sim.config.manifest import Manifest
-from host_sim.sandbox.data import AclEntry, BackendFacts, HostData
+from host_sim.edge.upstream import Backends
+from host_sim.messages import Request, Response
+from host_sim.sandbox.data import AclEntry, BackendFacts, DynamicBackend, HostData, SendDynamic
 
-__all__ = ["host_data"]
+__all__ = ["host_data", "send_dynamic"]
 
 _HEALTHY = {Health.UNKNOWN: None, Health.HEALTHY: True, Health.UNHEALTHY: False}
 
@@ -34,3 +39,24 @@ def host_data(manifest: Manifest) -> HostData:
         devices=manifest.device_detection,
         fastly_keys=manifest.fastly_keys,
     )
+
+
+def send_dynamic(backends: Backends) -> SendDynamic:
+    """Return what sends a request to a backend that a guest described itself."""
+
+    async def send(request: Request, dynamic: DynamicBackend) -> Response:
+        shown = dynamic.client_certificate
+        described = Backend(
+            url=dynamic.url,
+            override_host=dynamic.override_host,
+            cert_host=dynamic.cert_host,
+            use_sni=dynamic.use_sni,
+            grpc=dynamic.grpc,
+            first_byte_timeout_ms=dynamic.first_byte_timeout_ms or None,
+            between_bytes_timeout_ms=dynamic.between_bytes_timeout_ms or None,
+            ca_certificates=dynamic.ca_certificates,
+            client_certificate=ClientCertificate(*shown) if shown else None,
+        )
+        return await backends.send_to(described, request, dynamic.name)
+
+    return send

@@ -21,7 +21,7 @@ from host_sim.fanout.publisher import Publisher
 from host_sim.fanout.signer import Signer
 from host_sim.http1.client import HttpClient
 from host_sim.http1.server import Listener, serve
-from host_sim.lookups import host_data
+from host_sim.lookups import host_data, send_dynamic
 from host_sim.messages import Downstream, Handler, Request
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
@@ -151,7 +151,10 @@ class Simulator:
         self._backends = Backends(self._backends_by_name(), self._client)
         self._fanout = FanoutProxy(self._backends, self._signer, elsewhere=self._backends.elsewhere)
         self._sandboxes = Sandboxes(
-            upstream=self._backends, data=host_data(self._manifest), limits=self._limits
+            upstream=self._backends,
+            send_dynamic=send_dynamic(self._backends),
+            data=host_data(self._manifest),
+            limits=self._limits,
         )
         dispatcher = Dispatcher(self._sandboxes, self._fanout, self._backends)
         publisher = Publisher(self._fanout.registry, key=self._publish_key)
