@@ -9,8 +9,10 @@ from tests.conformance.gripkit import (
     ExpectRestOfBody,
     ExpectSilence,
     Framing,
+    Gate,
     Hangup,
     MarkTime,
+    OpenGate,
     Pause,
     Publish,
     PublishUntilAnswered,
@@ -321,5 +323,39 @@ SCENARIOS = [
             steps=[Request(), ExpectResponse(502, body=GATEWAY_ERROR)],
         )
         for name, value in INVALID_KEEP_ALIVES.items()
+    ),
+    Scenario(
+        id="hold.stream.large-initial-body",
+        about="The reply of a stream may be of any length; it is passed on as it comes.",
+        replies=[
+            hold("stream", "{{room}}", body=[b"x" * 150_000, Gate("rest"), b"y" * 150_000]),
+        ],
+        steps=[
+            Request(),
+            ExpectResponse(200),
+            ExpectBodyPart(b"x" * 150_000),
+            OpenGate("rest"),
+            ExpectBodyPart(b"y" * 150_000),
+            Pause(0.5),
+            Publish(item("{{room}}", stream="published")),
+            ExpectBodyPart(b"published"),
+        ],
+    ),
+    Scenario(
+        id="hold.stream.items-across-channels",
+        about="Items of one publish arrive in its order, across channels, too.",
+        replies=[hold("stream", "{{first}}", "{{second}}")],
+        steps=[
+            Request(),
+            ExpectResponse(200),
+            Publish(
+                item("{{first}}", stream="1;"),
+                item("{{second}}", stream="2;"),
+                item("{{first}}", stream="3;"),
+                item("{{second}}", stream={"action": "close"}),
+                item("{{first}}", stream="unsent;"),
+            ),
+            ExpectRestOfBody(b"1;2;3;"),
+        ],
     ),
 ]

@@ -179,4 +179,61 @@ SCENARIOS = [
         replies=[hold("stream", "{{room}}", headers=[("Grip-Link", "/second; rel=next")])],
         steps=[Request(), ExpectResponse(502, body=b"Error while proxying to origin.\n")],
     ),
+    Scenario(
+        id="link.next.relative",
+        about="A link in the reply to a link is relative to that link.",
+        replies={
+            "": [plain(b"1;", headers=[link("/a/b")])],
+            "/a/b": [plain(b"2;", headers=[("Grip-Link", "<../c?x=1>; rel=next")])],
+            "/c": [plain(b"3;")],
+        },
+        steps=[
+            Request(),
+            ExpectResponse(200, body=b"1;2;3;"),
+            ExpectRequest(path="/c", target="{{path}}/c?x=1"),
+        ],
+    ),
+    Scenario(
+        id="link.next.to-poll",
+        about="A link that leads to a long poll ends the response after its body.",
+        replies={
+            "": [plain(b"1;", headers=[link("/second")])],
+            "/second": [hold("response", "{{room}}")],
+        },
+        steps=[Request(), ExpectResponse(200, body=b"1;")],
+    ),
+    Scenario(
+        id="link.next.replaces-channels",
+        about="The channels of the reply to a link take the place of the old ones.",
+        replies={
+            **bystander_replies("{{old}}", "{{new}}"),
+            "": [hold("stream", "{{old}}", headers=[link("/second")], body=b"1;")],
+            "/second": [hold("stream", "{{new}}", body=b"2;")],
+        },
+        steps=[
+            *settle(),
+            Request(),
+            ExpectResponse(200),
+            ExpectBodyPart(b"1;"),
+            Publish(item("{{old}}", stream={"action": "hint"})),
+            ExpectBodyPart(b"2;"),
+            Pause(0.5),
+            Publish(item("{{old}}", stream="old;"), item("{{new}}", stream="new;")),
+            ExpectBodyPart(b"new;"),
+        ],
+    ),
+    Scenario(
+        id="link.unknown-relation",
+        about="A link of another relation is ignored.",
+        replies=[
+            hold("stream", "{{room}}", headers=[("Grip-Link", "</x>; rel=other")], body=b"1;")
+        ],
+        steps=[
+            Request(),
+            ExpectResponse(200),
+            ExpectBodyPart(b"1;"),
+            Publish(item("{{room}}", stream="2;")),
+            ExpectBodyPart(b"2;"),
+        ],
+    ),
 ]
