@@ -35,8 +35,16 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def url_of(request: Request) -> str:
-    """Return the absolute URL of a request; links in its reply are relative to it."""
-    return f"{request.scheme}://{request.authority}{request.target}"
+    """Return the absolute URL of a request; links in its reply are relative to it.
+
+    A client may say it is for an authority that is none; `invalid` (RFC 2606) stands for such.
+    """
+    url = f"{request.scheme}://{request.authority}{request.target}"
+    try:
+        _origin(url)
+    except ValueError:
+        return f"{request.scheme}://invalid{request.target}"
+    return url
 
 
 def grip_last(last_ids: Iterable[LastId]) -> Iterable[tuple[str, str]]:

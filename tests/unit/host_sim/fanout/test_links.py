@@ -109,6 +109,15 @@ def test_url_of_a_request() -> None:
     assert url_of(asked) == "https://a:1/t/first?x=1"
 
 
+@pytest.mark.parametrize("authority", ["[", "h:x", "h:99999", "[::1]x"])
+async def test_authority_that_is_none_does_no_harm(authority: str) -> None:
+    asked = dataclasses.replace(ASKED, authority=authority)
+    assert url_of(asked) == "http://invalid/t/first?x=1"
+    origin = Origin(reply())
+    await links(origin).fetch(asked, "b", "http://invalid/next", (), urgent=True)
+    assert origin.backends == ["b"]
+
+
 class TestThrottle:
     """GRIP §9.4: so many recoveries in a second for one link, in batches."""
 
