@@ -8,6 +8,7 @@ import dataclasses
 import ssl
 from typing import Self
 
+from grip.sequence import GAP_WAIT_S
 from host_sim.fanout.answers import refuse
 from host_sim.fanout.forward import TIMEOUT_S, Sign
 from host_sim.fanout.proxy import FanoutProxy
@@ -36,6 +37,8 @@ class ProxySettings:
         publish_key: what publishers have to know, None for nothing.
         max_publish_bytes: how long a publish may be.
         timeout_s: how long backends may be silent.
+        message_wait_s: how long a published item waits for its predecessor.
+        compression: let clients of WebSockets have `permessage-deflate`.
     """
 
     routes: Routes
@@ -45,6 +48,8 @@ class ProxySettings:
     publish_key: str | None = None
     max_publish_bytes: int = MAX_BODY_BYTES
     timeout_s: float | None = TIMEOUT_S
+    message_wait_s: float = GAP_WAIT_S
+    compression: bool = False
 
 
 class _Backends:
@@ -107,7 +112,12 @@ class GripProxy:
         """
         settings = self._settings
         self._fanout = FanoutProxy(
-            self._backends, settings.sign, elsewhere=self._backends, timeout_s=settings.timeout_s
+            self._backends,
+            settings.sign,
+            elsewhere=self._backends,
+            timeout_s=settings.timeout_s,
+            message_wait_s=settings.message_wait_s,
+            compression=settings.compression,
         )
         self.registry = self._fanout.registry
         publisher = Publisher(

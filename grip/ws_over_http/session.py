@@ -107,7 +107,7 @@ class WebSocketSession:
                 return self._received(content, now)
             case Replied():
                 return self._replied(event, now)
-            case Refused(reason) | Failed(reason):
+            case Refused(reason) | Failed(reason, _):
                 return self._failed(event, reason)
             case Unreachable(reason, chance):
                 return self._unreachable(reason, chance, now)
@@ -245,7 +245,9 @@ class WebSocketSession:
         match self.state:
             case State.OPENING:
                 self.state = State.OVER
-                return [Refuse() if isinstance(event, Refused) else Fail(reason)]
+                if isinstance(event, Refused):
+                    return [Refuse()]
+                return [Fail(reason, isinstance(event, Failed) and event.timed_out)]
             case state if state in _FOLLOWED:
                 return self._drop(reason)
             case _:

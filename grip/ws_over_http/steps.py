@@ -82,9 +82,13 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failed:
-    """The request reached the backend and got no usable reply; `reason` is for the log."""
+    """The request reached the backend and got no usable reply, or none in time.
+
+    `reason` is for the log.
+    """
 
     reason: str
+    timed_out: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,9 +163,10 @@ class Refuse:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fail:
-    """Answer the handshake with 502; `reason` is for the log."""
+    """Answer the handshake with 502, or 504 after a time-out; `reason` is for the log."""
 
     reason: str
+    timed_out: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ Source: RFC 6455 §5 (framing), §7.4.1 (codes for what a client does wrong), §
 """
 
 import codecs
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions import Extension
 from websockets.frames import Close as CloseFrame
 from websockets.frames import CloseCode, Frame, Opcode
 
@@ -71,9 +72,14 @@ class MessageReader:
     What comes after a close or a fault is not read.
     """
 
-    __slots__ = ("_buffer", "_closed", "_decoder", "_fragments", "_opcode", "_parser", "_size")
+    __slots__ = (
+        "_buffer", "_closed", "_decoder", "_extensions", "_fragments", "_opcode", "_parser",
+        "_size",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, extensions: Sequence[Extension] = ()) -> None:
+        """Read frames of a connection with these extensions."""
+        self._extensions = extensions
         self._buffer = bytearray()
         self._parser: Generator[None, None, Frame] | None = None  # of a frame that has begun
         self._opcode: Opcode | None = None  # of a message that has begun
@@ -119,7 +125,9 @@ class MessageReader:
                 return None  # so that an idle connection keeps no parser
             # A control frame may come between the fragments of a message that is nearly too large.
             room = max(MAX_MESSAGE_BYTES - self._size, MAX_CONTROL_CONTENT_BYTES)
-            self._parser = Frame.parse(self._read_exact, mask=True, max_size=room)
+            self._parser = Frame.parse(
+                self._read_exact, mask=True, max_size=room, extensions=self._extensions
+            )
         try:
             next(self._parser)
         except StopIteration as parsed:
@@ -188,9 +196,10 @@ class MessageReader:
         self._reset()
 
 
-def message_frame(message: Outgoing) -> bytes:
-    """Return a message, a ping or a pong as one frame."""
-    return Frame(_OPCODES[type(message)], message.content).serialize(mask=False, extensions=None)
+def message_frame(message: Outgoing, extensions: Sequence[Extension] = ()) -> bytes:
+    """Return a message, a ping or a pong as one frame, encoded by `extensions`."""
+    frame = Frame(_OPCODES[type(message)], message.content)
+    return frame.serialize(mask=False, extensions=extensions)
 
 
 def close_frame(code: int, reason: str) -> bytes:

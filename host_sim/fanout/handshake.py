@@ -1,6 +1,6 @@
-"""The opening handshake of a client's WebSocket: is it one, is it valid, and how it is accepted.
+"""The opening handshake of a client's WebSocket: is it valid, and how it is accepted.
 
-Source: RFC 6455 §4.2; GRIP §11.4 (headers of the answer).
+Source: RFC 6455 §4.2; RFC 7692 (compression); GRIP §11.4 (headers of the answer).
 """
 
 import base64
@@ -8,16 +8,26 @@ import binascii
 import dataclasses
 from typing import Final
 
+from websockets import datastructures
+from websockets.exceptions import InvalidHandshake
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.server import ServerProtocol
 from websockets.utils import accept_key
 
 from grip.headers import Headers, is_field
 
-__all__ = ["VERSION", "Refusal", "check_handshake", "switching_headers"]
+__all__ = ["VERSION", "Refusal", "check_handshake", "negotiate_compression", "switching_headers"]
 
 VERSION: Final = "13"
 """The protocol version (RFC 6455 §4.1)."""
 
 _KEY_BYTES = 16
+
+# Windows of 4 KiB and little memory for the compressor, as messages are short and clients many.
+_COMPRESSION = ServerPerMessageDeflateFactory(
+    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +59,20 @@ def check_handshake(headers: Headers) -> Refusal | None:
     if len(keys) != 1 or not _is_key(keys[0]):
         return Refusal(400, "Expected a Sec-WebSocket-Key of 16 bytes in Base64.\n")
     return None
+
+
+def negotiate_compression(headers: Headers) -> tuple[Headers, tuple[Extension, ...]]:
+    """Return the field that accepts `permessage-deflate`, and what it does; neither if not offered.
+
+    An offer that is malformed counts as none.
+    """
+    name = "Sec-WebSocket-Extensions"
+    offers = datastructures.Headers([(name, value) for value in headers.get_all(name)])
+    try:
+        accepted, extensions = ServerProtocol(extensions=[_COMPRESSION]).process_extensions(offers)
+    except InvalidHandshake:
+        return Headers(), ()
+    return Headers([] if accepted is None else [(name, accepted)]), tuple(extensions)
 
 
 def switching_headers(request: Headers, accepted: Headers) -> Headers:

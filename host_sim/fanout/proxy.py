@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 from grip.errors import RemoteProtocolError, SignatureError
 from grip.hold import LastId
 from grip.instruct import has_instructions
+from grip.sequence import GAP_WAIT_S
 from grip.signature import Key, verify
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
@@ -53,6 +54,8 @@ class FanoutProxy:
         elsewhere: Upstream | None = None,
         timeout_s: float | None = TIMEOUT_S,
         trusted_key: Key | None = None,
+        message_wait_s: float = GAP_WAIT_S,
+        compression: bool = False,
     ) -> None:
         """Serve clients of the backends behind `upstream`.
 
@@ -64,13 +67,17 @@ class FanoutProxy:
             timeout_s: how long a backend may take to answer.
             trusted_key: key of another GRIP proxy; what it has signed is passed on as it is, and so
                 are the instructions of the reply.
+            message_wait_s: how long a published item waits for its predecessor.
+            compression: let clients of WebSockets have `permessage-deflate` (RFC 7692).
         """
         clock = asyncio.get_running_loop()
-        self.registry = Registry(clock)
+        self.registry = Registry(clock, message_wait_s=message_wait_s)
         self._trusted_key = trusted_key
         self._forwarder = Forwarder(upstream, sign, timeout_s=timeout_s)
         outside = Forwarder(elsewhere, sign, timeout_s=timeout_s) if elsewhere else None
-        self._websockets = WebSockets(self._forwarder, self.registry, clock)
+        self._websockets = WebSockets(
+            self._forwarder, self.registry, clock, compression=compression
+        )
         self._links = Links(self._forwarder, outside, clock)
         self._room = Room(links=self._links, registry=self.registry, clock=clock)
 

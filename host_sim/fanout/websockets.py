@@ -8,21 +8,22 @@ Source: GRIP §11 (WebSocket-over-HTTP), §8.4 (publishing), §10 (filters); RFC
 import asyncio
 import dataclasses
 import logging
-import random
 import uuid
 from typing import Final, assert_never
 
+from websockets.extensions import Extension
+
 from grip.errors import RemoteProtocolError
+from grip.headers import Headers
 from grip.items import Action, WsMessageFormat
 from grip.ws_over_http import steps
-from grip.ws_over_http.events import MAX_BODY_BYTES, NEED_DATA
-from grip.ws_over_http.reply import is_event_reply
+from grip.ws_over_http.events import NEED_DATA
 from grip.ws_over_http.session import CLOSE_WAIT_S, WebSocketSession
 from grip.ws_over_http.states import State
 from host_sim.body import Body
-from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.fanout.alarm import Alarm, Clock
 from host_sim.fanout.answers import PLAIN_TEXT, fail, pass_on, respond
+from host_sim.fanout.asking import ask_backend
 from host_sim.fanout.delivery import Delivery
 from host_sim.fanout.forward import Forwarder
 from host_sim.fanout.frames import (
@@ -32,7 +33,11 @@ from host_sim.fanout.frames import (
     close_frame,
     message_frame,
 )
-from host_sim.fanout.handshake import check_handshake, switching_headers
+from host_sim.fanout.handshake import (
+    check_handshake,
+    negotiate_compression,
+    switching_headers,
+)
 from host_sim.fanout.registry import Registry
 from host_sim.messages import Downstream, Request, Response, Tunnel
 
@@ -44,6 +49,7 @@ MAX_UNSENT_BYTES: Final = 1_000_000
 log = logging.getLogger("host_sim.fanout")
 
 _NO_BODY: Final = Body.of(b"")
+_NOT_COMPRESSED: Final[tuple[Headers, tuple[Extension, ...]]] = (Headers(), ())
 
 # Fields of a handshake that the requests have with values of their own, or that are for the proxy.
 _NOT_IN_REQUESTS: Final = frozenset(
@@ -54,11 +60,18 @@ _NOT_IN_REQUESTS: Final = frozenset(
 class WebSockets:
     """The WebSockets of a proxy."""
 
-    def __init__(self, forwarder: Forwarder, registry: Registry, clock: Clock) -> None:
-        """Ask backends through `forwarder`, and subscribe connections in `registry`."""
+    def __init__(
+        self, forwarder: Forwarder, registry: Registry, clock: Clock, *, compression: bool = False
+    ) -> None:
+        """Ask backends through `forwarder`, and subscribe connections in `registry`.
+
+        With `compression` clients may have `permessage-deflate`; what is published is sent to them
+        uncompressed all the same, in the frames that all share.
+        """
         self.forwarder: Final = forwarder
         self.registry: Final = registry
         self.clock: Final = clock
+        self.compression: Final = compression
         self._open: set[WebSocket] = set()
         self._empty = asyncio.Event()
 
@@ -105,8 +118,8 @@ class WebSocket:
     """One client's connection, and what the proxy knows of it (`registry.Subscriber`)."""
 
     __slots__ = (
-        "_alarm", "_backend", "_downstream", "_over", "_paused", "_reader", "_request", "_session",
-        "_sockets", "_task", "_tunnel",
+        "_accepted", "_alarm", "_backend", "_downstream", "_extensions", "_over", "_paused",
+        "_reader", "_request", "_session", "_sockets", "_task", "_tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -118,7 +131,10 @@ class WebSocket:
         self._request = dataclasses.replace(request, method="POST", headers=headers, body=_NO_BODY)
         self._downstream: Downstream | None = downstream  # until the handshake is answered
         self._tunnel: Tunnel | None = None  # from then on
-        self._reader = MessageReader()
+        self._accepted, self._extensions = _NOT_COMPRESSED
+        if sockets.compression:
+            self._accepted, self._extensions = negotiate_compression(request.headers)
+        self._reader = MessageReader(self._extensions)
         self._paused = False
         self._session = WebSocketSession(str(uuid.uuid4()))
         self._alarm: Alarm | None = None  # made when there is something to wait for
@@ -228,58 +244,23 @@ class WebSocket:
 
     async def _ask(self, ask: steps.Ask) -> None:
         """Send a request to the backend, and take its reply."""
-        status = 502
-        event: steps.SessionEvent
-        try:
-            response = await self._sockets.forwarder.send(
-                self._request,
-                self._backend,
-                headers=self._request.headers.plus(*ask.headers),
-                body=Body.of(ask.body),
-            )
-            if not is_event_reply(response.status, response.headers):
-                await self._refused(response)
-                return
-            event = await self._read(response)
-        except BackendError as error:
-            if self._downstream is None:  # else the failed handshake has a line of its own
-                log.warning("request %d: %s", self._request.trace.id, error)
-            if error.fault is BackendFault.UNREACHABLE:
-                event = steps.Unreachable(str(error), random.random())  # noqa: S311  no secret
-            else:
-                event = steps.Failed(str(error))
-            status = 504 if error.fault is BackendFault.TIMEOUT else 502
-        except BodyError as error:
-            event = steps.Failed(f"backend {self._backend!r}: {error}")
-        self._handle(event, status)
-
-    async def _read(self, response: Response) -> steps.SessionEvent:
-        """Read a reply with events.
-
-        Raises:
-            BodyError: it broke off.
-        """
-        try:
-            body = await response.body.whole(MAX_BODY_BYTES)
-        finally:
-            await response.body.aclose()
-        if body is None:
-            return steps.Failed(f"the reply has more than {MAX_BODY_BYTES} bytes")
-        return steps.Replied(response.headers, body)
-
-    async def _refused(self, response: Response) -> None:
-        """Take a reply without events: the answer to the handshake, or an error later on."""
-        downstream = self._downstream
-        content_type = response.headers.get("Content-Type")
-        reason = f"the reply has status {response.status} and content type {content_type!r}"
+        sockets, trace, downstream = self._sockets, self._request.trace, self._downstream
+        ending = await ask_backend(sockets.forwarder, self._request, self._backend, ask)
+        if not isinstance(ending, Response):
+            if downstream is None and not isinstance(ending, steps.Replied):
+                log.warning("request %d: %s", trace.id, ending.reason)
+            self._handle(ending)
+            return
+        content_type = ending.headers.get("Content-Type")
+        reason = f"the reply has status {ending.status} and content type {content_type!r}"
         opening = self._session.state is State.OPENING
         self._handle(steps.Refused(reason))
         if opening and downstream is not None:
-            await pass_on(response, downstream, self._request.trace)
+            await pass_on(ending, downstream, trace)
             return
-        if response.tunnel is not None:
-            response.tunnel.abort()
-        await response.body.aclose()
+        if ending.tunnel is not None:
+            ending.tunnel.abort()
+        await ending.body.aclose()
 
     def _spawn(self, ask: steps.Ask) -> None:
         self._task = asyncio.get_running_loop().create_task(self._ask_apart(ask))
@@ -297,13 +278,13 @@ class WebSocket:
 
     # The session.
 
-    def _handle(self, event: steps.SessionEvent, status: int = 502) -> None:
-        """Let the session decide, and do what it says; `status` is for a failed handshake."""
+    def _handle(self, event: steps.SessionEvent) -> None:
+        """Let the session decide, and do what it says."""
         if self._over:
             return
         session, opening = self._session, self._downstream is not None
         for action in session.handle(event, self._sockets.clock.time()):
-            self._carry_out(action, status)
+            self._carry_out(action)
         if opening and self._tunnel is not None:
             trace = self._request.trace
             trace.hold, trace.channels = "websocket", tuple(session.subscriptions)
@@ -323,25 +304,26 @@ class WebSocket:
             else:
                 self._tunnel.resume_reading()
 
-    def _carry_out(self, action: steps.SessionAction, status: int) -> None:
+    def _carry_out(self, action: steps.SessionAction) -> None:
         match action:
             case steps.Ask():
                 self._spawn(action)
             case steps.Accept(headers):
                 assert self._downstream is not None
-                answer = switching_headers(self._request.headers, headers)
+                accepted = headers.plus(*self._accepted)
+                answer = switching_headers(self._request.headers, accepted)
                 self._request.trace.status = 101
                 self._tunnel = self._downstream.upgrade(answer)
                 self._tunnel.start(self._received, self._gone)
                 self._downstream = None
             case steps.Refuse():
                 self._downstream = None  # the reply is passed on
-            case steps.Fail(reason):
+            case steps.Fail(reason, timed_out):
                 assert self._downstream is not None
-                fail(self._downstream, self._request.trace, reason, status)
+                fail(self._downstream, self._request.trace, reason, 504 if timed_out else 502)
                 self._downstream = None
             case steps.Send(message):
-                self._write(message_frame(message))
+                self._write(message_frame(message, self._extensions))
             case steps.SendClose(code, reason):
                 self._write(close_frame(code, reason))
                 self._sockets.registry.leave(self)

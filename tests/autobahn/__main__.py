@@ -1,6 +1,6 @@
 """Runs the Autobahn fuzzing client against the proxy, before a backend that echoes.
 
-    python -m tests.autobahn [--python2 PYTHON] [--cases '1.*' ...] [--report FOLDER]
+    python -m tests.autobahn [--python2 PYTHON] [--cases '1.*' ...] [--compression]
 
 The suite needs Python 2.7; it is installed from PyPI into a folder of its own the first time. Exit
 status 1 if a case failed, its close code was wrong, or more than the four cases of 6.4 that depend
@@ -59,7 +59,7 @@ def install(python2: str) -> None:
         subprocess.run(command, check=True)
 
 
-async def fuzz(python2: str, cases: Sequence[str], report: Path) -> None:
+async def fuzz(python2: str, cases: Sequence[str], report: Path, *, compression: bool) -> None:
     """Run the cases against a proxy on free ports; the suite writes its report."""
     backend = await serve(echo, "127.0.0.1", 0)
     route = Route.parse(f"echo=http://127.0.0.1:{backend.address[1]}")
@@ -68,6 +68,7 @@ async def fuzz(python2: str, cases: Sequence[str], report: Path) -> None:
         sign=Signer(Key.secret(secrets.token_hex()), "autobahn"),
         address=("127.0.0.1", 0),
         publish_address=("127.0.0.1", 0),
+        compression=compression,
     )
     async with GripProxy(settings) as proxy:
         spec = report / "spec.json"
@@ -124,11 +125,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.autobahn")
     parser.add_argument("--python2", default="python2.7", help="interpreter for the suite")
     parser.add_argument("--cases", nargs="+", default=DEFAULT_CASES, help="patterns of cases")
+    parser.add_argument("--compression", action="store_true", help="accept it, for cases 12 and 13")
     parser.add_argument("--report", type=Path, default=HOME / "report", help="where it is written")
     options = parser.parse_args()
     install(options.python2)
     options.report.mkdir(parents=True, exist_ok=True)
-    asyncio.run(fuzz(options.python2, options.cases, options.report.absolute()))
+    asyncio.run(
+        fuzz(
+            options.python2,
+            options.cases,
+            options.report.absolute(),
+            compression=options.compression,
+        )
+    )
     sys.exit(0 if judge(options.report) else 1)
 
 

@@ -3,7 +3,11 @@
 import pytest
 
 from grip.headers import Headers
-from host_sim.fanout.handshake import check_handshake, switching_headers
+from host_sim.fanout.handshake import (
+    check_handshake,
+    negotiate_compression,
+    switching_headers,
+)
 
 VALID = Headers(
     [
@@ -60,3 +64,24 @@ def test_the_answer_has_the_key_of_the_rfc() -> None:
         ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
         ("Set-Cookie", "a=1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("offer", "accepted"),
+    [
+        (None, None),
+        ("x-webkit-deflate-frame", None),
+        ('permessage-deflate; a="', None),
+        ("permessage-deflate; server_max_window_bits=7", None),
+        (
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+        ),
+    ],
+)
+def test_compression_is_accepted_if_it_is_offered(offer: str | None, accepted: str | None) -> None:
+    """RFC 7692 §7.1."""
+    headers = VALID if offer is None else VALID.plus(("Sec-WebSocket-Extensions", offer))
+    answer, extensions = negotiate_compression(headers)
+    assert answer.get("Sec-WebSocket-Extensions") == accepted
+    assert len(extensions) == (0 if accepted is None else 1)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
@@ -217,12 +218,12 @@ class Backend:
 class Stage:
     """Everything around the WebSockets of a proxy."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, compression: bool = False) -> None:
         self.clock = Clock()
         self.backend = Backend()
         self.registry = Registry(self.clock)
         forwarder = Forwarder(self.backend, lambda: "signature", timeout_s=None)
-        self.sockets = WebSockets(forwarder, self.registry, self.clock)
+        self.sockets = WebSockets(forwarder, self.registry, self.clock, compression=compression)
         self.trace = Trace(method="GET", target="/chat?x=1")
         self.downstream = Downstream(self.trace)
 
@@ -527,6 +528,34 @@ async def test_published_messages_are_written_at_once(stage: Stage) -> None:
     stage.publish(WsMessageFormat(content=b"other"), channel="hall")
     stage.registry.publish([Item(channel="room")])
     assert stage.tunnel.received() == [text(b"m:hi")]
+
+
+async def test_compression() -> None:
+    """RFC 7692: messages both ways, but not what is published, since all share its frame."""
+    stage = Stage(compression=True)
+    await stage.open(JOIN)
+    assert stage.downstream.head is not None
+    _, _, answer = stage.downstream.head
+    assert answer.get("Sec-WebSocket-Extensions") == (
+        "permessage-deflate; server_max_window_bits=12"
+    )
+    deflate = PerMessageDeflate(
+        remote_no_context_takeover=False,
+        local_no_context_takeover=False,
+        remote_max_window_bits=12,
+        local_max_window_bits=15,
+    )
+    stage.tunnel.client.extensions = [deflate]
+    content = b"compressible " * 20
+    frame = Frame(Opcode.TEXT, content).serialize(mask=True, extensions=[deflate])
+    assert len(frame) < 50
+    stage.tunnel.on_data(frame)
+    asked = await stage.backend.asked()
+    assert asked.events == [Text(content)]
+    asked.reply(Text(b"m:" + content))
+    await soon(lambda: stage.tunnel.client.events)
+    stage.publish(WsMessageFormat(content=content))
+    assert stage.tunnel.received() == [text(content), text(content)]
 
 
 async def test_filters(stage: Stage) -> None:

@@ -167,6 +167,10 @@ def test_what_else_fails(opening: Proxy, event: SessionEvent) -> None:
     assert opening.reached(State.OVER)
 
 
+def test_a_time_out_is_told_apart(opening: Proxy) -> None:
+    assert opening.do(Failed("too slow", timed_out=True)) == [Fail("too slow", timed_out=True)]
+
+
 def test_any_other_reply_is_the_answer(opening: Proxy) -> None:
     assert opening.do(Refused("status 401")) == [Refuse()]
     assert opening.reached(State.OVER)
