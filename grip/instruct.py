@@ -48,7 +48,7 @@ MIN_TIMEOUT_S = 5
 DEFAULT_LINK_TIMEOUT_S = 120
 
 _REASONS = {status.value: status.phrase for status in http.HTTPStatus}
-_NOT_IN_URI = re.compile(r"[\x00-\x20\x7f<>\"]")
+_NOT_IN_URI = re.compile(r"[\x00-\x1f\x7f<>\"]")  # blanks pass: Django's `request.path` has them
 
 
 class HoldMode(enum.Enum):

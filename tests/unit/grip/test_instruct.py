@@ -229,6 +229,7 @@ class TestLinks:
         assert by_headers(("Grip-Link", "</n?a=1>; rel=next")).next_link == Link(uri="/n?a=1")
         link = by_headers(("Grip-Link", "<http://h:1/n>; timeout=5; rel=next")).next_link
         assert link == Link(uri="http://h:1/n", timeout_s=5)
+        assert by_headers(("Grip-Link", "</n o>; rel=next")).next_link == Link(uri="/n o")
 
     def test_gone(self) -> None:
         instruct = by_headers(("Grip-Link", "</n>; rel=next, </g>; rel=gone"))
@@ -246,7 +247,7 @@ class TestLinks:
             "<>; rel=next",
             "<; rel=next",
             "</n; rel=gone",
-            "</n o>; rel=next",
+            '</n"o>; rel=next',
             "</a,b>; rel=next",
             "<http://[::1>; rel=next",
             "<http://h:port/>; rel=next",
