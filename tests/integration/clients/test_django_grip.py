@@ -40,6 +40,11 @@ async def test_long_poll_ends_with_the_status_the_view_wanted(site: Site) -> Non
     assert (response.status_code, response.content) == (304, b"")
 
 
+async def test_next_links_are_followed_also_with_a_blank_in_their_path(site: Site) -> None:
+    response = await site.http.get("/a tale/1")
+    assert response.text == "chapter 1\nchapter 2\nchapter 3\n"
+
+
 async def test_websocket_has_metadata_and_closes_with_the_clients_code(site: Site) -> None:
     async with websockets.connect(site.ws_url("/ws"), proxy=None) as ws:
         for count, message in enumerate(["grüße", "", "three"], 1):

@@ -43,6 +43,15 @@ def response(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=304)
 
 
+def chapter(request: HttpRequest, number: int) -> HttpResponse:
+    """Show one of three chapters, and where it goes on."""
+    if number < 3:
+        instruct = request.grip.start_instruct()
+        instruct.add_channel("test")
+        instruct.set_next_link(request.path.replace(str(number), str(number + 1)))
+    return HttpResponse(f"chapter {number}\n", content_type="text/plain")
+
+
 @csrf_exempt
 @websocket_only
 def ws(request: HttpRequest) -> None:
@@ -78,6 +87,7 @@ def publish_form(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("stream", stream),
     path("response", response),
+    path("a tale/<int:number>", chapter),
     path("ws", ws),
     path("publish", publish_form),
 ]
