@@ -72,6 +72,18 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     _add_port(parser, "--proxy-port", 7677, "port of the GRIP proxy")
     _add_port(parser, "--publish-port", 5561, "port of the publish endpoint")
     parser.add_argument(
+        "--fanout",
+        metavar="PROXY",
+        help="the GRIP proxy behind the edge, in place of the built-in one: 'pushpin' starts a "
+        "Pushpin that is installed, http://HOST:PORT uses one that runs (with its own ports, "
+        "key and issuer)",
+    )
+    parser.add_argument(
+        "--fanout-publish",
+        metavar="URL",
+        help="publish endpoint of a proxy given as URL (default: port 5561 of the same host)",
+    )
+    parser.add_argument(
         "--request-timeout",
         type=float,
         default=120.0,

@@ -40,6 +40,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         publish_key=arguments.publish_key,
         request_timeout_s=arguments.request_timeout,
         sig_iss=arguments.sig_iss,
+        fanout=arguments.fanout,
+        fanout_publish=arguments.fanout_publish,
         **({} if arguments.sig_key is None else {"sig_key": _key(arguments.sig_key)}),
     )
 

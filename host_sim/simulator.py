@@ -6,7 +6,7 @@ Also the simulator in a test's own process: `async with Simulator("bin/main.wasm
 import asyncio
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from grip.errors import LocalProtocolError
 from grip.items import Item
@@ -14,27 +14,24 @@ from grip.signature import Key
 from host_sim.config.backends import Backend
 from host_sim.config.manifest import Manifest, load_manifest
 from host_sim.edge.dispatch import Dispatcher
-from host_sim.edge.upstream import Backends
-from host_sim.errors import ConfigError, StartError
-from host_sim.fanout.proxy import FanoutProxy
-from host_sim.fanout.publisher import Publisher
+from host_sim.edge.upstream import SELF, Backends
+from host_sim.engine import GRACE_S, Engine, OwnEngine, listen, url_at
+from host_sim.errors import ConfigError
 from host_sim.fanout.signer import Signer
 from host_sim.http1.client import HttpClient
-from host_sim.http1.server import Listener, serve
 from host_sim.lookups import host_data, send_dynamic
-from host_sim.messages import Downstream, Handler, Request
+from host_sim.pushpin.engine import PushpinEngine, RunningEngine
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
+
+if TYPE_CHECKING:
+    from host_sim.http1.server import Listener
 
 __all__ = ["LOCAL_SIG_ISS", "LOCAL_SIG_KEY", "Simulator", "parse_key"]
 
 LOCAL_SIG_ISS = "viceroy"
 LOCAL_SIG_KEY = "viceroy_dev_signing_key_dont_use_in_production"
 """How the Fastly CLI lets its local proxy sign; public, and in `fastly.toml` for the guest."""
-
-SELF = "self"
-GRACE_S = 2.0
-"""How long requests under way may take to end when the simulator stops."""
 
 POLL_S = 0.002
 """How often `subscribed` looks."""
@@ -78,6 +75,8 @@ class Simulator:
         request_timeout_s: float = 120.0,
         sig_iss: str = LOCAL_SIG_ISS,
         sig_key: str = LOCAL_SIG_KEY,
+        fanout: str | None = None,
+        fanout_publish: str | None = None,
     ) -> None:
         """Describe a simulator; nothing happens before `start`.
 
@@ -92,18 +91,25 @@ class Simulator:
             request_timeout_s: how long the guest may work on one request.
             sig_iss: issuer in `Grip-Sig`.
             sig_key: key of `Grip-Sig`, a secret or a PEM.
+            fanout: the GRIP proxy behind the edge: None for ours; `pushpin` for a Pushpin that is
+                installed and started; or the URL of one that runs, which brings its own ports,
+                key and issuer.
+            fanout_publish: publish endpoint of the latter, by default port 5561 of its host.
 
         Raises:
-            ConfigError: the manifest or the key cannot be used.
+            ConfigError: the manifest, the key or a URL cannot be used.
         """
         self._wasm = Path(wasm)
         self._manifest = Manifest() if manifest is None else load_manifest(manifest)
         self._host = host
-        self._ports = (port, proxy_port, publish_port)
+        self._port = port
+        self._fanout_ports = (proxy_port, publish_port)
         self._publish_key = publish_key
         self._limits = Limits(request_timeout_s=request_timeout_s)
-        self._signer = Signer(parse_key(sig_key), sig_iss)
-        self._listeners: list[Listener] = []
+        self._sig = (parse_key(sig_key), sig_iss)
+        self._fanout = fanout
+        self._fanout_publish = fanout_publish
+        self._listener: Listener | None = None
         self._loading: asyncio.Task[None] | None = None
         self.cached = False
         self.load_s = 0.0
@@ -111,21 +117,18 @@ class Simulator:
     @property
     def url(self) -> str:
         """URL of the edge."""
-        return self._url(0)
+        assert self._listener is not None
+        return url_at(self._listener.address)
 
     @property
     def proxy_url(self) -> str:
         """URL of the GRIP proxy."""
-        return self._url(1)
+        return self._engine.proxy_url
 
     @property
     def publish_url(self) -> str:
         """URL of the publish endpoint."""
-        return self._url(2) + "/publish/"
-
-    def _url(self, number: int) -> str:
-        host, port = self._listeners[number].address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self._engine.publish_url
 
     async def __aenter__(self) -> Self:
         """Start and wait until ready."""
@@ -148,46 +151,43 @@ class Simulator:
             StartError: a port is taken.
         """
         self._client = HttpClient()
-        self._backends = Backends(self._backends_by_name(), self._client)
-        self._fanout = FanoutProxy(self._backends, self._signer, elsewhere=self._backends.elsewhere)
+        backends = self._backends_by_name()
+        upstream = Backends(backends, self._client)
+        self._engine = self._make_engine(backends, upstream)
         self._sandboxes = Sandboxes(
-            upstream=self._backends,
-            send_dynamic=send_dynamic(self._backends),
+            upstream=upstream,
+            send_dynamic=send_dynamic(upstream),
             data=host_data(self._manifest),
             limits=self._limits,
         )
-        dispatcher = Dispatcher(self._sandboxes, self._fanout, self._backends)
-        publisher = Publisher(self._fanout.registry, key=self._publish_key)
-        handlers: list[tuple[Handler, str]] = [
-            (dispatcher, "--addr"),
-            (self._take_routed, "--proxy-port"),
-            (publisher, "--publish-port"),
-        ]
+        dispatcher = Dispatcher(self._sandboxes, self._engine, upstream)
         try:
-            for (handler, flag), port in zip(handlers, self._ports, strict=True):
-                self._listeners.append(await self._listen(handler, port, flag))
+            self._listener = await listen(dispatcher, self._host, self._port, "--addr")
+            await self._engine.start(self._listener.address)
         except BaseException:
             await self.stop()
             raise
-        self._backends.enter_at(dispatcher, [self._listeners[0].address])
+        upstream.enter_at(dispatcher, [self._listener.address])
         self._loading = asyncio.create_task(self._load())
 
     async def ready(self) -> None:
-        """Wait until the component can be run.
+        """Wait until the component can be run, and clients be handed off.
 
         Raises:
-            StartError: it cannot.
+            StartError: they cannot.
         """
         assert self._loading is not None
-        await self._loading
+        await asyncio.gather(self._loading, self._engine.ready())
 
     async def stop(self) -> None:
         """Stop listening, end what is held, end the guests."""
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
-        closing = (listener.close(GRACE_S) for listener in self._listeners)
-        await asyncio.gather(*closing, self._fanout.close(GRACE_S))
+        if self._listener is not None:
+            await asyncio.gather(self._listener.close(GRACE_S), self._engine.close())
+        else:
+            await self._engine.close()
         await self._sandboxes.close(GRACE_S)
         await self._client.close()
 
@@ -202,36 +202,54 @@ class Simulator:
             newline: end the content of streams with a line end.
             ids: `item_id` and `prev_id`, see GRIP §9.
         """
-        self.publish_items(Item.message(channel, content, newline=newline, **ids))
+        await self.publish_items(Item.message(channel, content, newline=newline, **ids))
 
-    def publish_items(self, *items: Item) -> None:
-        """Publish items as they are."""
-        self._fanout.registry.publish(items)
+    async def publish_items(self, *items: Item) -> None:
+        """Publish items as they are.
+
+        Raises:
+            HostSimError: an engine in another process does not take them.
+        """
+        await self._engine.publish(items)
 
     async def subscribed(self, channel: str, count: int = 1, *, timeout_s: float = 30) -> None:
         """Wait until exactly `count` connections are subscribed to a channel.
 
         Raises:
+            HostSimError: the engine is not our own, and does not tell.
             TimeoutError: it takes longer than `timeout_s`.
         """
         async with asyncio.timeout(timeout_s):
-            while self._fanout.registry.count(channel) != count:  # noqa: ASYNC110 - cheap to ask
+            while self._engine.subscribers(channel) != count:  # noqa: ASYNC110 - cheap to ask
                 await asyncio.sleep(POLL_S)
 
     def _backends_by_name(self) -> dict[str, Backend]:
         """Return the manifest's backends; one without a manifest still has `self`."""
         return dict(self._manifest.backends) or {SELF: Backend(url=f"http://{self._host}")}
 
-    async def _listen(self, handler: Handler, port: int, flag: str) -> Listener:
-        try:
-            return await serve(handler, self._host, port)
-        except StartError as error:
-            raise StartError(f"{error}; {flag} takes another one") from error
-
-    async def _take_routed(self, request: Request, downstream: Downstream) -> None:
-        """Serve a client of the GRIP proxy's own port, as the Fastly CLI's Pushpin does."""
-        backend = request.headers.get("Pushpin-Route") or SELF
-        await self._fanout.take(request, backend, downstream)
+    def _make_engine(self, backends: dict[str, Backend], upstream: Backends) -> Engine:
+        key, issuer = self._sig
+        match self._fanout:
+            case None:
+                return OwnEngine(
+                    upstream,
+                    Signer(key, issuer),
+                    host=self._host,
+                    ports=self._fanout_ports,
+                    key=self._publish_key,
+                )
+            case "pushpin":
+                return PushpinEngine(
+                    self._client,
+                    backends,
+                    key,
+                    issuer,
+                    host=self._host,
+                    ports=self._fanout_ports,
+                    publish_key=self._publish_key,
+                )
+            case url:
+                return RunningEngine(self._client, url, self._fanout_publish)
 
     async def _load(self) -> None:
         began = time.perf_counter()

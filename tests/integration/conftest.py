@@ -1,4 +1,7 @@
-"""The simulator on the real artifacts, with free ports, for every integration test."""
+"""The simulator on the real artifacts, with free ports, for every integration test.
+
+With our own proxy behind the edge, and with a real Pushpin where one is installed.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -6,13 +9,25 @@ import httpx
 import pytest
 
 from host_sim import Simulator
+from tests.support import pushpin
 from tests.support.artifacts import MANIFEST, artifact
 
+without_pushpin = pytest.mark.skipif(pushpin.missing(), reason="pushpin is not installed")
 
-@pytest.fixture(params=["main", "edge"])
+
+@pytest.fixture(
+    params=[
+        pytest.param(("main", None), id="main"),
+        pytest.param(("edge", None), id="edge"),
+        pytest.param(
+            ("main", "pushpin"), id="pushpin", marks=[pytest.mark.pushpin, without_pushpin]
+        ),
+    ]
+)
 async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
-    """A running simulator, once with each build of the service."""
-    async with Simulator(artifact(request.param), manifest=MANIFEST) as simulator:
+    """A running simulator, with each build of the service and with each engine."""
+    name, fanout = request.param
+    async with Simulator(artifact(name), manifest=MANIFEST, fanout=fanout) as simulator:
         yield simulator
 
 
