@@ -45,7 +45,7 @@ DUPLICATE_MEMORY_S = 60.0
 MAX_IDS = 1_000_000
 """Ids remembered at most; beyond that the oldest is forgotten early."""
 GAP_WAIT_S = 5.0
-"""How long an item waits for its predecessor."""
+"""How long an item waits for its predecessor, unless told otherwise."""
 MAX_WAITING = 100
 """Items of one channel that wait at most."""
 LINGER_S = 60.0
@@ -166,7 +166,9 @@ class _Channel:
 class Sequencer:
     """The order of items on all channels of one proxy; see the module for what it decides."""
 
-    def __init__(self) -> None:
+    def __init__(self, gap_wait_s: float = GAP_WAIT_S) -> None:
+        """Let items wait `gap_wait_s` seconds for their predecessors."""
+        self._gap_wait_s = gap_wait_s
         self._channels: dict[str, _Channel] = {}
         self._ids: set[tuple[str, str]] = set()
         self._ids_by_age: collections.deque[tuple[float, tuple[str, str]]] = collections.deque()
@@ -247,7 +249,7 @@ class Sequencer:
             return [Drop(item, DropReason.RIVAL)]
         if len(state.waiting) >= MAX_WAITING:
             return [Drop(item, DropReason.CROWDED)]
-        state.waiting[item.prev_id] = (item, now + GAP_WAIT_S)
+        state.waiting[item.prev_id] = (item, now + self._gap_wait_s)
         self._arm(item.channel, state)
         return []
 

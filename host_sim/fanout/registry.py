@@ -33,11 +33,16 @@ class Subscriber(Protocol):
 class Registry:
     """Channels and their subscribers, in the order in which they subscribed."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        """Take times from `clock`, by default from the event loop that runs at the first use."""
+    def __init__(
+        self, clock: Clock | None = None, *, message_wait_s: float = sequence.GAP_WAIT_S
+    ) -> None:
+        """Take times from `clock`, by default from the event loop that runs at the first use.
+
+        Items wait `message_wait_s` seconds for their predecessors (§9.3).
+        """
         self._clock = clock
         self._alarm: Alarm | None = None
-        self._sequencer = sequence.Sequencer()
+        self._sequencer = sequence.Sequencer(message_wait_s)
         self._channels: dict[str, dict[Subscriber, None]] = {}
         self._channels_of: dict[Subscriber, tuple[str, ...]] = {}
 
