@@ -72,6 +72,7 @@ class Client:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` in the background; it is given up when the client goes."""
         self._task = asyncio.get_running_loop().create_task(self._guard(work))
+        self._task.add_done_callback(lambda _: work.close())  # if it was given up before it began
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -80,14 +81,18 @@ class Client:
             log.exception("request %d failed", self.request.trace.id)
             self.downstream.abort()
 
+    def give_up(self) -> None:
+        """Stop the work for this client, unless it is that work which asks for it."""
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._cancelled = True
+            self._task.cancel()
+
     def _gone(self) -> None:
         trace = self.request.trace
         trace.note = trace.note or "the client went away"
         trace.emit()
         self._leave()
-        if self._task is not None:
-            self._cancelled = True
-            self._task.cancel()
+        self.give_up()
 
     def _leave(self) -> None:
         if self.hold is not None:

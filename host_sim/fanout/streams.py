@@ -81,6 +81,8 @@ class Stream:
         try:
             async for piece in body:
                 self._handle(hold.Data(piece))
+                if self._machine.state is State.OVER:  # the client reads too slowly
+                    return
                 await self.client.downstream.drain()
         except BodyError as error:
             self._warn(str(error))
@@ -125,6 +127,7 @@ class Stream:
             self._room.registry.leave(self)
             self._room.let_go(self.client)
             self._room.ended(self.client)
+            self.client.give_up()
 
     def _do(self, action: hold.Action) -> None:
         match action:

@@ -95,6 +95,8 @@ class Listener:
     def opened(self, transport: asyncio.Transport) -> None:
         """Hear of a new connection."""
         self._transports.add(transport)
+        if self.closing:  # it was accepted just before
+            transport.abort()
 
     def lost(self, transport: asyncio.Transport) -> None:
         """Hear that a connection has ended."""
