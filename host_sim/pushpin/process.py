@@ -189,10 +189,10 @@ class Pushpin:
             case bytes(secret):
                 key = "base64:" + base64.b64encode(secret).decode()  # nothing to be escaped
             case str(pem):
-                (folder / "key.pem").write_text(pem)
+                (folder / "key.pem").write_bytes(_as_pkcs8(pem))
                 key = f"file:{folder / 'key.pem'}"
             case _:
-                raise StartError("pushpin takes a secret or a PEM as key of Grip-Sig, not a JWK")
+                raise StartError("expected a secret or the text of a PEM as key of Grip-Sig")
         config = _CONFIG.format(
             folder=folder,
             address=_authority(settings.address),
@@ -248,6 +248,21 @@ class Pushpin:
             await response.body.aclose()
             return response.status == 200
         return False
+
+
+def _as_pkcs8(pem: str) -> bytes:
+    """Return a private key in the form Pushpin reads; of the other one it makes no signatures."""
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), None)
+    except ValueError as error:
+        raise StartError("the key of Grip-Sig cannot sign: it is not a private key") from error
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def quoted(text: str) -> str:
