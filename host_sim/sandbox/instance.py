@@ -15,6 +15,7 @@ from host_sim.errors import StartError
 from host_sim.messages import Failed, Outcome, Request, Upstream
 from host_sim.sandbox.data import HostData, SendDynamic
 from host_sim.sandbox.engine import Loaded, load
+from host_sim.sandbox.kv import KvStores
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
 from host_sim.sandbox.threads import Threads
@@ -51,6 +52,7 @@ class Sandboxes:
         self._upstream = upstream
         self._send_dynamic = send_dynamic
         self._data = data or HostData()
+        self._kv = KvStores(self._data.kv_stores)
         self._limits = limits or Limits()
         self._numbers = itertools.count()
         self._threads = Threads("host-sim-guest")
@@ -122,6 +124,7 @@ class Sandboxes:
             exchange,
             Waiting(exchange.outcome.get_loop(), self._limits),
             data=self._data,
+            kv=self._kv,
             upstream=self._upstream,
             send_dynamic=self._send_dynamic,
             parking=self._parking,

@@ -16,6 +16,7 @@ from host_sim.messages import Failed, HandedOff, Outcome, Request, Responded, Re
 from host_sim.sandbox.bodies import GuestBody, close_soon
 from host_sim.sandbox.data import DynamicBackend, HostData, SendDynamic
 from host_sim.sandbox.handles import Handles
+from host_sim.sandbox.kv import KvStores
 from host_sim.sandbox.messages import GuestRequest, phrase
 from host_sim.sandbox.values import Stopped, WitError
 from host_sim.sandbox.waiting import STOPPING, Waiting
@@ -113,6 +114,7 @@ class Sandbox:
         waiting: how the guest's thread waits, and its limits.
         handles: what is behind the guest's handles.
         data: what it can look up.
+        kv: the stores it can also change.
         upstream: how it reaches backends.
         send_dynamic: how it reaches those it describes itself, None if it cannot.
         dynamic_backends: those it has described.
@@ -129,6 +131,7 @@ class Sandbox:
         waiting: Waiting,
         *,
         data: HostData,
+        kv: KvStores,
         upstream: Upstream,
         send_dynamic: SendDynamic | None,
         parking: "Parking",
@@ -138,6 +141,7 @@ class Sandbox:
         self.waiting = waiting
         self.handles = Handles()
         self.data = data
+        self.kv = kv
         self.upstream = upstream
         self.send_dynamic = send_dynamic
         self.dynamic_backends: dict[str, DynamicBackend] = {}

@@ -28,6 +28,7 @@ DATA = HostData(
     geo={"192.0.2.7": {"city": "Testville"}},
     devices={"probe/1": {"brand": "Probe"}},
     fastly_keys=frozenset({"good-key"}),
+    kv_stores={"things": {"old": b"x"}},
 )
 
 
