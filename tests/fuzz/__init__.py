@@ -1,0 +1,1 @@
+"""Fuzzing what strangers write: `targets` are run by hypothesis (briefly) and by atheris (long)."""
