@@ -140,10 +140,21 @@ class Body:
         if close is not None:
             await close()
 
-    async def whole(self, limit: int) -> bytes | None:
-        """Return all that is left, or None as soon as it is known to exceed `limit` bytes."""
+    async def whole(self, limit: int, timeout_s: float | None = None) -> bytes | None:
+        """Return all that is left, or None as soon as it is known to exceed `limit` bytes.
+
+        Raises:
+            BodyError: as `read`, or it takes more than `timeout_s` seconds until the end.
+        """
         if self.length is not None and self.length > limit:
             return None
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._whole(limit)
+        except TimeoutError as error:
+            raise BodyError(f"the body was not complete within {timeout_s:g} s") from error
+
+    async def _whole(self, limit: int) -> bytes | None:
         pieces: list[bytes] = []
         size = 0
         while piece := await self.read():

@@ -20,6 +20,11 @@ class StartError(HostSimError):
 class BodyError(HostSimError):
     """A message body broke off, or cannot be replayed because it was too large to keep."""
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether it took too long."""
+        return isinstance(self.__cause__, TimeoutError)
+
 
 class BackendFault(enum.Enum):
     """What went wrong on the way to a backend."""

@@ -28,7 +28,7 @@ class Inbox(AsyncIterator[bytes]):
         self._refuse = refuse
         self._pieces: collections.deque[bytes] = collections.deque()
         self._ended = False
-        self._error: str | None = None
+        self._error: OSError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.size = 0
 
@@ -54,10 +54,10 @@ class Inbox(AsyncIterator[bytes]):
         self._ended = True
         self._wake()
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, kind: type[OSError] = ConnectionError) -> None:
         """Say that the rest will never come; what has come can still be read."""
         if not self.ended:
-            self._error = reason
+            self._error = kind(reason)
             self._wake()
 
     async def aclose(self) -> None:
@@ -77,13 +77,13 @@ class Inbox(AsyncIterator[bytes]):
         """Return the next piece.
 
         Raises:
-            ConnectionError: the body broke off; the message says why.
+            OSError: the body broke off; the message says why.
         """
         while not self._pieces:
             if self._ended:
                 raise StopAsyncIteration
             if self._error is not None:
-                raise ConnectionError(self._error)
+                raise self._error
             self._waiter = asyncio.get_running_loop().create_future()
             self._demand()
             try:

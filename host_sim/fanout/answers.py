@@ -39,7 +39,7 @@ def respond(
     A status that is none of a final response (RFC 9110 §15) is a failure of the backend.
     """
     if status < 200:
-        fail(downstream, trace, f"{status} is not the status of a final response")
+        fail(downstream, trace, _of_backend(trace, f"{status} is no status of a final response"))
         return
     downstream.send_head(status, reason, headers, len(body))
     downstream.write(body)
@@ -51,7 +51,7 @@ async def pass_on(response: Response, downstream: Downstream, trace: Trace) -> N
     """Relay a reply without instructions as it comes."""
     if response.tunnel is not None:
         response.tunnel.abort()
-        fail(downstream, trace, "the backend switched protocols unasked")
+        fail(downstream, trace, _of_backend(trace, "it switched protocols unasked"))
         return
     body = response.body
     downstream.send_head(response.status, response.reason, response.headers, body.length)
@@ -62,14 +62,19 @@ async def pass_on(response: Response, downstream: Downstream, trace: Trace) -> N
             if downstream.closed:
                 break
     except BodyError as error:
-        log.warning("request %d: the reply broke off: %s", trace.id, error)
-        trace.note = f"the reply broke off: {error}"
+        trace.note = _of_backend(trace, f"the reply broke off: {error}")
+        log.warning("request %d: %s", trace.id, trace.note)
         downstream.abort()
     else:
         downstream.finish()
     finally:
         await body.aclose()
         trace.emit()
+
+
+def _of_backend(trace: Trace, what: str) -> str:
+    """Say of which backend something is to be said."""
+    return f"backend {trace.handed_off_to!r}: {what}"
 
 
 def refuse(downstream: Downstream, trace: Trace, status: int, text: str) -> None:

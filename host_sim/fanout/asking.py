@@ -42,9 +42,9 @@ async def ask_backend(
     if not is_event_reply(response.status, response.headers):
         return response
     try:
-        body = await response.body.whole(MAX_BODY_BYTES)
+        body = await response.body.whole(MAX_BODY_BYTES, forwarder.timeout_s)
     except BodyError as error:
-        return steps.Failed(f"backend {backend!r}: {error}")
+        return steps.Failed(f"backend {backend!r}: {error}", timed_out=error.timed_out)
     finally:
         await response.body.aclose()
     if body is None:

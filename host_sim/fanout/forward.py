@@ -68,7 +68,7 @@ class Forwarder:
         """Reach backends through `upstream`, which must answer within `timeout_s` seconds."""
         self._upstream = upstream
         self._sign = sign
-        self._timeout_s = timeout_s
+        self.timeout_s: Final = timeout_s
 
     @staticmethod
     def clean(headers: Headers, *, trusted: bool = False) -> Headers:
@@ -142,8 +142,8 @@ class Forwarder:
 
     async def _send(self, sent: Request, backend: str) -> Response:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 return await self._upstream.send(sent, backend)
         except TimeoutError:
-            detail = f"no response head within {self._timeout_s:g} s"
+            detail = f"no response head within {self.timeout_s:g} s"
             raise BackendError(backend, BackendFault.TIMEOUT, detail) from None

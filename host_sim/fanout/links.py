@@ -76,7 +76,11 @@ class Throttle:
 
 
 class Links:
-    """Sends the requests of streams for their links."""
+    """Sends the requests of streams for their links.
+
+    Attributes:
+        timeout_s: how long a backend may take to answer.
+    """
 
     def __init__(self, forwarder: Forwarder, elsewhere: Forwarder | None, clock: Clock) -> None:
         """Send to backends by `forwarder`.
@@ -88,6 +92,7 @@ class Links:
         self._elsewhere = elsewhere
         self._clock = clock
         self._throttle = Throttle()
+        self.timeout_s: Final = forwarder.timeout_s
         self._telling: set[asyncio.Task[None]] = set()
 
     async def fetch(

@@ -152,7 +152,7 @@ class FanoutProxy:
                 request, client.backend, headers=headers, body=body
             )
             if has_instructions(response.headers):
-                reply = await understand(response, request)
+                reply = await understand(response, request, timeout_s=self._forwarder.timeout_s)
         except (BackendError, BodyError, RemoteProtocolError) as error:
             if poll is not None:
                 poll.release()
@@ -203,7 +203,9 @@ def _fail(client: Client, error: BackendError | BodyError | RemoteProtocolError)
         case BackendError():
             fail(downstream, trace, str(error))
         case _:
-            fail(downstream, trace, f"backend {client.backend!r}: {error}")
+            timed_out = isinstance(error, BodyError) and error.timed_out
+            status = 504 if timed_out else 502
+            fail(downstream, trace, f"backend {client.backend!r}: {error}", status)
 
 
 def _is_websocket(request: Request) -> bool:

@@ -70,22 +70,25 @@ class Instructed:
         return b"".join(self.body.at_hand or ())
 
 
-async def understand(response: Response, asked: Request | None = None) -> Instructed:
+async def understand(
+    response: Response, asked: Request | None = None, *, timeout_s: float | None = None
+) -> Instructed:
     """Read the instructions of a reply, and what belongs to them.
 
     Args:
         response: the reply; it is closed if it is of no use.
         asked: the request of a client it answers, whose size is limited, too.
+        timeout_s: how long a body that has to be read whole may take.
 
     Raises:
         RemoteProtocolError: the instructions are at fault, or the reply is too long for them;
             with status 400, the request is too large.
-        BodyError: the reply broke off.
+        BodyError: the reply broke off, or takes too long.
     """
     try:
         if asked is not None:
             await _check_size(asked)
-        return await _understand(response)
+        return await _understand(response, timeout_s)
     except BaseException:
         await response.body.aclose()
         raise
@@ -101,16 +104,16 @@ async def _check_size(asked: Request) -> None:
     )
 
 
-async def _understand(response: Response) -> Instructed:
+async def _understand(response: Response, timeout_s: float | None) -> Instructed:
     if media_type(response.headers) == MEDIA_TYPE:
-        instruct = _parse(response, await _whole(response))
+        instruct = _parse(response, await _whole(response, timeout_s))
         return Instructed(instruct, Body.of(instruct.body or b""))
     reply = Instructed(_parse(response, None), response.body)
     hold = reply.instruct.hold
     filtered = hold is not None and Subscriptions(hold.channels).filters_reply
     if reply.mode is Mode.STREAM and not filtered:
         return reply  # may be of any length
-    return Instructed(reply.instruct, Body.of(await _whole(response)))
+    return Instructed(reply.instruct, Body.of(await _whole(response, timeout_s)))
 
 
 def _parse(response: Response, body: bytes | None) -> Instruct:
@@ -122,8 +125,8 @@ def _parse(response: Response, body: bytes | None) -> Instruct:
     return instruct
 
 
-async def _whole(response: Response) -> bytes:
-    whole = await response.body.whole(MAX_INSTRUCT_BYTES)
+async def _whole(response: Response, timeout_s: float | None) -> bytes:
+    whole = await response.body.whole(MAX_INSTRUCT_BYTES, timeout_s)
     if whole is None:
         raise RemoteProtocolError(
             f"expected at most {MAX_INSTRUCT_BYTES} bytes in a reply with instructions, got more"

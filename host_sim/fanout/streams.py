@@ -85,7 +85,7 @@ class Stream:
                     return
                 await self.client.downstream.drain()
         except BodyError as error:
-            self._warn(str(error))
+            self._warn(f"backend {self.client.backend!r}: the reply broke off: {error}")
             self._handle(hold.ReplyBroke(self._room.chance()))
         else:
             lasts = self._room.registry.lasts(self._room.registry.channels_of(self))
@@ -102,7 +102,7 @@ class Stream:
             if not 200 <= response.status <= 299:
                 await response.body.aclose()
                 raise RemoteProtocolError(f"expected a 2xx reply to a link, got {response.status}")
-            reply = await understand(response)
+            reply = await understand(response, timeout_s=self._room.links.timeout_s)
         except (BackendError, BodyError, RemoteProtocolError) as error:
             self._warn(f"link {link.url}: {error}")
             self._handle(hold.Failed(self._room.chance()))

@@ -137,8 +137,7 @@ class ClientConnection(asyncio.Protocol):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                _, ended = self._http.trailing_data
-                self._fail(BackendFault.CLOSED if ended else BackendFault.INVALID, str(error))
+                self._broken(error)
                 return
             match event:
                 case h11.InformationalResponse(status_code=101):
@@ -243,12 +242,24 @@ class ClientConnection(asyncio.Protocol):
         else:  # one of them said `close`, or the rest of the request is not wanted
             self.abort()
 
+    def _broken(self, error: h11.RemoteProtocolError) -> None:
+        """Say what is wrong with a response that h11 does not understand."""
+        _, ended = self._http.trailing_data
+        if not ended:
+            self._fail(BackendFault.INVALID, str(error))
+        elif self._head is None:
+            self._fail(BackendFault.CLOSED, str(error))
+        else:
+            came = "not a byte of it came" if self._silent else "it broke off in its head"
+            self._fail(BackendFault.CLOSED, came)
+
     def _fail(self, fault: BackendFault, detail: str) -> None:
         head, self._head = self._head, None
         if head is not None and not head.done():
             head.set_exception(Failure(fault, detail, silent=self._silent))
         if self._inbox is not None:
-            self._inbox.fail(detail)
+            timed_out = fault is BackendFault.TIMEOUT
+            self._inbox.fail(detail, TimeoutError if timed_out else ConnectionError)
         self.abort()
 
     def _stop(self) -> None:
