@@ -1,13 +1,22 @@
 """A backend in a process of its own and a proxy in front of it: ours, or a real Pushpin."""
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from grip.signature import Key
 from host_sim.fanout.routes import Route, Routes
@@ -77,20 +86,28 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def site_of(
-    serve: Serve, kind: str, *, publish_key: str | None = None, sent_key: str = "any"
+    serve: Serve,
+    kind: str,
+    *,
+    es256: bool = False,
+    publish_key: str | None = None,
+    sent_key: str = "any",
 ) -> AsyncIterator[Site]:
     """Run a backend, which finds `GRIP_URL` in its environment, and a proxy.
 
     Args:
         serve: runs the backend.
-        kind: `ours` or `pushpin`.
-        publish_key: what publishers have to present; only ours can ask for it.
+        kind: `ours` or `pushpin`; only ours can do what follows.
+        es256: sign with a private key, as Fastly does.
+        publish_key: what publishers have to present.
         sent_key: what the backend presents; `django-grip` insists on presenting something.
     """
+    signing, verifying = _key_pair() if es256 else (KEY, KEY)
     with bound() as (listening, backend):
-        async with _proxy(backend, kind, publish_key) as proxy:
-            grip_url = "http://{}:{}/".format(*proxy.publish_address)
-            grip_url += f"?key={sent_key}&verify-iss={ISSUER}&verify-key={KEY}"
+        async with _proxy(backend, kind, Key.parse(signing), publish_key) as proxy:
+            grip_url = "http://{}:{}/?".format(*proxy.publish_address) + urlencode(
+                {"key": sent_key, "verify-iss": ISSUER, "verify-key": verifying}
+            )
             with serve(listening, {"GRIP_URL": grip_url}):
                 url = "http://{}:{}".format(*proxy.address)
                 async with httpx.AsyncClient(
@@ -99,15 +116,23 @@ async def site_of(
                     yield Site(kind, proxy.address, "http://{}:{}".format(*backend), http)
 
 
-def _proxy(backend: Address, kind: str, publish_key: str | None) -> GripProxy | Pushpin:
+def _proxy(backend: Address, kind: str, key: Key, publish_key: str | None) -> GripProxy | Pushpin:
     if kind == "pushpin":
         return Pushpin(backend, issuer=ISSUER, key=KEY)
     return GripProxy(
         ProxySettings(
             routes=Routes([Route.parse("app=http://{}:{}".format(*backend))]),
-            sign=Signer(Key.secret(KEY), ISSUER),
+            sign=Signer(key, ISSUER),
             address=("127.0.0.1", 0),
             publish_address=("127.0.0.1", 0),
             publish_key=publish_key,
         )
     )
+
+
+def _key_pair() -> tuple[str, str]:
+    """Return the PEM of a new key, and its public half as it stands in a `GRIP_URL`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), "base64:" + base64.b64encode(public).decode()

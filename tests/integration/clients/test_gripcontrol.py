@@ -70,3 +70,11 @@ async def test_publishing_may_need_a_key() -> None:
         refused = await site.http.post(f"{site.direct}/publish", data={"text": "hello"})
         assert refused.status_code == 502
         assert "failed status code 403" in refused.text
+
+
+async def test_signatures_with_a_private_key_are_verified() -> None:
+    async with (
+        site_of(serve, "ours", es256=True) as site,
+        site.http.stream("GET", "/headers/stream") as stream,
+    ):
+        assert stream.status_code == 200

@@ -1,0 +1,60 @@
+"""Serves a node application in a process of its own, with its packages from the registry."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+__all__ = ["installed", "serving_node"]
+
+
+def installed(source: Path, cache: pytest.Cache) -> Path:
+    """Copy an application to where tests may keep things, install its packages, return its folder.
+
+    That is only done when `package.json` has changed.
+    """
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed")
+    wanted = (source / "package.json").read_bytes()
+    folder = cache.mkdir(f"node-{source.parent.name}")
+    manifest = folder / "package.json"
+    if not manifest.exists() or manifest.read_bytes() != wanted:
+        shutil.rmtree(folder)
+        install = folder.with_suffix(".new")
+        shutil.rmtree(install, ignore_errors=True)
+        install.mkdir()
+        (install / "package.json").write_bytes(wanted)
+        subprocess.run(
+            ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
+            cwd=install,
+            check=True,
+            capture_output=True,
+        )
+        install.rename(folder)
+    for file in source.glob("*.mjs"):
+        shutil.copy(file, folder)
+    return folder
+
+
+@contextlib.contextmanager
+def serving_node(
+    script: Path, listening: socket.socket, environment: Mapping[str, str]
+) -> Iterator[None]:
+    """Run a script that serves the socket whose number is its argument, while the block runs."""
+    number = listening.fileno()
+    process = subprocess.Popen(
+        ["node", script.name, str(number)],
+        cwd=script.parent,
+        env={"PATH": os.environ["PATH"], **environment},
+        pass_fds=[number],
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
