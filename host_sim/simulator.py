@@ -21,6 +21,7 @@ from host_sim.fanout.signer import Signer
 from host_sim.http1.client import HttpClient
 from host_sim.lookups import host_data, send_dynamic
 from host_sim.pushpin.engine import PushpinEngine, RunningEngine
+from host_sim.sandbox.engine import check
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
 
@@ -148,8 +149,9 @@ class Simulator:
         """Listen, and begin to load the component; requests that come before it is there wait.
 
         Raises:
-            StartError: a port is taken.
+            StartError: there is no such component, or a port is taken.
         """
+        check(self._wasm)
         self._client = HttpClient()
         backends = self._backends_by_name()
         upstream = Backends(backends, self._client)

@@ -7,6 +7,7 @@ needed, because that takes as long as all the rest of a warm start.
 import asyncio
 import dataclasses
 import importlib
+import logging
 import os
 import sys
 import threading
@@ -16,14 +17,18 @@ from typing import TYPE_CHECKING
 
 from host_sim.errors import StartError
 from host_sim.sandbox.cache import Cache, default_folder
-from host_sim.sandbox.compile import SETTINGS
 
 if TYPE_CHECKING:
     import wasmtime
 
     from host_sim.sandbox.linker import Border, Linked
 
-__all__ = ["TICK_S", "Loaded", "Ticker", "load", "make_engine"]
+__all__ = ["SETTINGS", "TICK_S", "Loaded", "Ticker", "check", "load", "make_engine"]
+
+_log = logging.getLogger("host_sim.sandbox")
+
+SETTINGS = ("epoch_interruption", "memory_init_cow")
+"""What the engine is told to do, besides its defaults."""
 
 TICK_S = 0.05
 """How often a running guest is asked whether it may go on, in seconds."""
@@ -50,12 +55,12 @@ class Loaded:
 
 
 def make_engine() -> "wasmtime.Engine":
-    """Return an engine with `compile.SETTINGS`."""
+    """Return an engine with `SETTINGS`."""
     import wasmtime
 
     config = wasmtime.Config()
-    config.epoch_interruption = True
-    config.memory_init_cow = True
+    for setting in SETTINGS:
+        setattr(config, setting, True)
     return wasmtime.Engine(config)
 
 
@@ -71,10 +76,10 @@ async def load(component: Path, *, folder: Path | None = None, border: str | Non
         StartError: there is no such file, it is no component, or it does not fit this host.
     """
     began = time.perf_counter()
-    _check(component)
+    check(component)
     with Cache(folder or default_folder()) as cache:
         path, _ = await asyncio.gather(  # side by side: hashing and importing wasmtime
-            asyncio.to_thread(cache.path, component, SETTINGS),
+            asyncio.to_thread(cache.path, component, " ".join(SETTINGS)),
             asyncio.to_thread(importlib.import_module, "host_sim.sandbox.linker"),
         )
         ready = await asyncio.to_thread(_open, path, border) if path.exists() else None
@@ -97,7 +102,7 @@ async def load(component: Path, *, folder: Path | None = None, border: str | Non
     )
 
 
-def _check(component: Path) -> None:
+def check(component: Path) -> None:
     """Say early what is wrong with a file, in words wasmtime does not have.
 
     Raises:
