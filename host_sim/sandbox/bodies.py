@@ -166,8 +166,7 @@ class GuestBody:
         Raises:
             WitError: `http-incomplete`, the body broke off; `invalid-argument`, it is a write end.
         """
-        if self._pipe is not None:
-            raise WitError("invalid-argument")
+        self._check_no_stream()
         while self._pieces:
             first = self._pieces[0]
             if isinstance(first, _Arriving):
@@ -234,6 +233,10 @@ class GuestBody:
         self._pieces.clear()
         return pieces
 
+    def _check_no_stream(self) -> None:
+        if self._pipe is not None:
+            raise WitError("invalid-argument")
+
     def _cut_offset(self) -> None:
         first = self._pieces[0] if self._pieces else None
         if self._offset and isinstance(first, bytes):
@@ -241,7 +244,12 @@ class GuestBody:
         self._offset = 0
 
     def send(self) -> Body:
-        """Give the content away, to be read on the event loop."""
+        """Give the content away, to be read on the event loop.
+
+        Raises:
+            WitError: `invalid-argument`, this is a write end.
+        """
+        self._check_no_stream()
         length = self.length
         pieces = self.release()
         if len(pieces) == 1 and isinstance(pieces[0], _Arriving) and pieces[0].untouched:
@@ -251,7 +259,12 @@ class GuestBody:
         return Body.of(b"".join(piece for piece in pieces if isinstance(piece, bytes)))
 
     def open_stream(self) -> Body:
-        """Become the write end of a stream; return its read end, which starts with the content."""
+        """Become the write end of a stream; return its read end, which starts with the content.
+
+        Raises:
+            WitError: `invalid-argument`, it is one already.
+        """
+        self._check_no_stream()
         self._pipe = Pipe(self._waiting)
         return Body(_Joined([*self.release(), self._pipe]), None)
 

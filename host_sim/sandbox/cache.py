@@ -20,7 +20,7 @@ __all__ = ["Cache", "default_folder"]
 
 _log = logging.getLogger("host_sim.sandbox")
 
-KEEP = 12
+KEEP = 8
 """Files kept; a new one displaces the one that was unused for longest."""
 
 _SUFFIX = ".cwasm"

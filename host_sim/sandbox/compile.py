@@ -9,10 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["SETTINGS", "compile_component", "main"]
+from host_sim.sandbox.engine import make_engine
 
-SETTINGS = "epoch_interruption memory_init_cow"
-"""What the engine is told, besides its defaults; part of a compiled file's name."""
+__all__ = ["compile_component", "main"]
 
 
 def compile_component(component: Path, output: Path) -> None:
@@ -22,8 +21,6 @@ def compile_component(component: Path, output: Path) -> None:
         wasmtime.WasmtimeError: it is no component that wasmtime can use.
     """
     from wasmtime.component import Component
-
-    from host_sim.sandbox.engine import make_engine
 
     compiled = Component(make_engine(), component.read_bytes()).serialize()
     with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".part", delete=False) as file:

@@ -24,6 +24,9 @@ _log = logging.getLogger("host_sim.sandbox")
 MAX_PARTS = 100
 """Core instances, memories and tables a component may have. Host contract §8."""
 
+MAX_TABLE_ELEMENTS = 98_765
+"""Elements of each table, mostly functions that can be called through it. Likewise."""
+
 _TRAP = re.compile(r"wasm trap: (.+)")
 
 
@@ -80,6 +83,7 @@ def _make_store(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) 
         instances=MAX_PARTS,
         memories=MAX_PARTS,
         tables=MAX_PARTS,
+        table_elements=MAX_TABLE_ELEMENTS,
     )
     wasi = wasmtime.WasiConfig()
     wasi.argv = ["compute-app"]

@@ -117,6 +117,8 @@ class Sandboxes:
     def _start(self, exchange: Exchange) -> None:
         """Serve a request with a sandbox of its own."""
         loaded = self._loaded
+        if exchange.outcome.done():
+            return  # the client has gone
         if not isinstance(loaded, Loaded):
             exchange.end(str(loaded or "no component was loaded"))
             return

@@ -15,9 +15,9 @@ from wasmtime import component as wit
 
 from host_sim.errors import StartError
 from host_sim.sandbox import direct, public
-from host_sim.sandbox.border import AddFunction, Binding, Resources, drop
+from host_sim.sandbox.border import AddFunction, Binding, Resources, drop, running
 from host_sim.sandbox.hostcalls import find
-from host_sim.sandbox.selftest import works
+from host_sim.sandbox.selftest import Nobody, works
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import HostFunction, Stopped
 
@@ -130,14 +130,10 @@ def link(engine: wasmtime.Engine, component: wit.Component, border: Border) -> L
         raise StartError(
             f"the component imports what this host does not have: {', '.join(sorted(unknown))}"
         )
-    linked = Linked(
-        linker,
-        component,
-        handler,
-        numbers["http-req.request"],
-        numbers["http-body.body"],
-        tuple(missing),
-    )
+    request_type, body_type = numbers.get("http-req.request"), numbers.get("http-body.body")
+    if request_type is None or body_type is None:
+        raise StartError("the component imports neither requests nor bodies: it cannot be called")
+    linked = Linked(linker, component, handler, request_type, body_type, tuple(missing))
     _try(engine, linked)
     return linked
 
@@ -165,7 +161,8 @@ def _try(engine: wasmtime.Engine, linked: Linked) -> None:
     store.set_wasi(wasmtime.WasiConfig())
     store.set_epoch_deadline(1 << 30)
     try:
-        linked.linker.instantiate(store, linked.component)
+        with running(Nobody()):
+            linked.linker.instantiate(store, linked.component)
     except wasmtime.WasmtimeError as error:
         text = " ".join(str(error).split())
         raise StartError(f"the component cannot be instantiated: {text}") from None

@@ -13,7 +13,7 @@ from host_sim.sandbox.border import AddFunction, Binding, Owner, Resources, runn
 from host_sim.sandbox.handles import Handles
 from host_sim.sandbox.values import WitError
 
-__all__ = ["works"]
+__all__ = ["Nobody", "works"]
 
 _ECHO = """
 (component
@@ -47,7 +47,7 @@ _ECHO = """
 _TEXT, _BYTES = "ünï", bytes(range(256))
 
 
-class _Nobody:
+class Nobody:
     """A sandbox without anything in it."""
 
     def __init__(self) -> None:
@@ -92,5 +92,5 @@ def _answers(engine: wasmtime.Engine, add_function: AddFunction) -> list[Any]:
     store.set_epoch_deadline(1 << 30)
     run = linker.instantiate(store, component).get_func(store, "run")
     assert run is not None
-    with running(_Nobody()):
+    with running(Nobody()):
         return [run(store, text, _BYTES) for text in ("value", "none", _TEXT)]

@@ -45,9 +45,9 @@ class Waiting:
         self.limits = limits
         self._bell = threading.Condition()
         self._stopped: str | None = None
+        self._deadline = time.monotonic() + limits.request_timeout_s
         self._cpu_from = 0.0
-        self._deadline = 0.0
-        self.restart_request()
+        self._cpu_until = limits.cpu_s
 
     def start_cpu(self) -> None:
         """Count CPU time from here on, on the calling thread."""
@@ -56,6 +56,7 @@ class Waiting:
     def restart_request(self) -> None:
         """Give a request all of its time."""
         self._deadline = time.monotonic() + self.limits.request_timeout_s
+        self._cpu_until = self.cpu_s + self.limits.cpu_s
 
     @property
     def cpu_s(self) -> float:
@@ -75,7 +76,7 @@ class Waiting:
                 f"the request took longer than {self.limits.request_timeout_s:g} s "
                 "(the limit is --request-timeout)"
             )
-        if self.cpu_s > self.limits.cpu_s:
+        if self.cpu_s > self._cpu_until:
             raise Stopped(
                 f"the guest computed for more than {self.limits.cpu_s:g} s; does it loop?"
             )
@@ -161,6 +162,8 @@ class Pending[Result]:
         """Return the same, on the event loop."""
         return await asyncio.wrap_future(self._future)
 
-    def dropped(self) -> None:
-        """Give up on it."""
-        self._future.cancel()
+    def cancel(self) -> Result | None:
+        """Give up on it; return the result if it was there already."""
+        if self._future.cancel() or self._future.cancelled() or self._future.exception():
+            return None
+        return self._future.result()

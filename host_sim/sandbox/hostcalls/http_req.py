@@ -11,7 +11,7 @@ from typing import Any
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.messages import HandedOff, Response
-from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.bodies import GuestBody, close_soon
 from host_sim.sandbox.headers import fitting
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._fields import register
@@ -19,7 +19,7 @@ from host_sim.sandbox.lookups import Backend
 from host_sim.sandbox.messages import GuestRequest, GuestResponse, Uri, request_of
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.values import WitError
-from host_sim.sandbox.waiting import Pending
+from host_sim.sandbox.waiting import Pending, Waiting
 
 __all__ = [
     "PendingResponse",
@@ -51,7 +51,8 @@ type Answer = tuple[GuestResponse, GuestBody]
 class PendingResponse:
     """A request on its way to a backend, as a handle."""
 
-    def __init__(self, pending: Pending[Response], request: GuestRequest) -> None:
+    def __init__(self, waiting: Waiting, pending: Pending[Response], request: GuestRequest) -> None:
+        self._waiting = waiting
         self._pending = pending
         self._decode_gzip = request.decode_gzip
 
@@ -80,7 +81,9 @@ class PendingResponse:
 
     def dropped(self) -> None:
         """Give up on the response."""
-        self._pending.dropped()
+        unread = self._pending.cancel()
+        if unread is not None:
+            self._waiting.post(close_soon, unread.body)
 
 
 async def _gunzip(body: Body) -> AsyncIterator[bytes]:
@@ -221,7 +224,7 @@ def _start(
         sending = sandbox.send_dynamic(outgoing, backend.dynamic)
     else:
         sending = sandbox.upstream.send(outgoing, backend.name)
-    return PendingResponse(sandbox.waiting.start(sending), request)
+    return PendingResponse(sandbox.waiting, sandbox.waiting.start(sending), request)
 
 
 @hostcall("await-response")

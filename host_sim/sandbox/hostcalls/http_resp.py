@@ -79,8 +79,8 @@ def send_downstream(sandbox: Sandbox, response: GuestResponse, body: GuestBody) 
 def send_downstream_streaming(sandbox: Sandbox, response: GuestResponse, body: GuestBody) -> None:
     """Answer the client; the guest goes on writing the body."""
     if not _is_informational(sandbox, response):
-        if not sandbox.exchange.unsent or body.writes_stream:
-            raise WitError("generic-error")
+        if not sandbox.exchange.unsent:
+            raise WitError("generic-error")  # before the body becomes a stream nobody reads
         _send(sandbox, response, body.open_stream())
 
 

@@ -344,6 +344,21 @@ async def test_a_stream_is_written_while_it_is_read(guest: Scripted) -> None:
     assert await response.body.whole(9999) == expected.encode()
 
 
+async def test_a_stream_cannot_be_sent_a_second_time(guest: Scripted) -> None:
+    """§2.4: what has become a write end is no content any more."""
+    response = await guest.respond(
+        """
+        new = http_body.new()
+        http_resp.send_downstream_streaming(http_resp.Response.new(), new)
+        pending = failure(http_req.send_async_streaming, http_req.Request.new(), new,
+                          backend.Backend.open("self"))
+        http_body.write(new, pending.encode())
+        http_body.close(new)
+        """
+    )
+    assert await response.body.whole(99) == b"InvalidArgument"
+
+
 @pytest.mark.parametrize("end", ["del new; gc.collect()", "pass", "raise SystemExit", "1 / 0"])
 async def test_a_stream_that_is_not_closed_is_broken_off(guest: Scripted, end: str) -> None:
     """§1.2: the client must not take half an answer for a whole one."""

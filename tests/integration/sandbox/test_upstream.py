@@ -249,6 +249,34 @@ async def test_an_unread_body_of_a_backend_is_closed(guest: Scripted) -> None:
     await closed.wait()
 
 
+async def test_an_answer_that_came_and_was_never_awaited_is_closed(guest: Scripted) -> None:
+    """Nor must a pending response keep a connection when its guest has ended."""
+    closed = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+        finally:
+            closed.set()
+
+    async def origin(request: Request) -> Response:
+        body = Body(endless(), None)
+        await body.read()  # so that there is something to close
+        return response(body)
+
+    guest.upstream.backends["origin"] = origin
+    await guest.bytes(
+        """
+        pending = http_req.send_async(http_req.Request.new(), http_body.new(),
+                                      backend.Backend.open("origin"))
+        async_io.select([pending])
+        answer(b"")
+        """
+    )
+    await closed.wait()
+
+
 @pytest.mark.parametrize("pieces", [1, 7, 1000])
 async def test_gzip_is_decoded_where_the_guest_asks_for_it(guest: Scripted, pieces: int) -> None:
     """§2.2: `set-auto-decompress-response`; the fields that no longer fit go."""
