@@ -43,9 +43,11 @@ class BackendError(HostSimError):
     Attributes:
         backend: name of the backend.
         fault: what kind of failure it was.
+        reason: the message less the name.
     """
 
     def __init__(self, backend: str, fault: BackendFault, detail: str) -> None:
-        super().__init__(f"backend {backend!r}: {fault.value}: {detail}")
+        self.reason = f"{fault.value}: {detail}"
+        super().__init__(f"backend {backend!r}: {self.reason}")
         self.backend = backend
         self.fault = fault

@@ -36,17 +36,17 @@ async def ask_backend(
     except BackendError as error:
         match error.fault:
             case BackendFault.UNREACHABLE:
-                return steps.Unreachable(str(error), random.random())  # noqa: S311  no secret
+                return steps.Unreachable(error.reason, random.random())  # noqa: S311  no secret
             case fault:
-                return steps.Failed(str(error), timed_out=fault is BackendFault.TIMEOUT)
+                return steps.Failed(error.reason, timed_out=fault is BackendFault.TIMEOUT)
     if not is_event_reply(response.status, response.headers):
         return response
     try:
         body = await response.body.whole(MAX_BODY_BYTES, forwarder.timeout_s)
     except BodyError as error:
-        return steps.Failed(f"backend {backend!r}: {error}", timed_out=error.timed_out)
+        return steps.Failed(f"the reply broke off: {error}", timed_out=error.timed_out)
     finally:
         await response.body.aclose()
     if body is None:
-        return steps.Failed(f"backend {backend!r}: a reply of more than {MAX_BODY_BYTES} bytes")
+        return steps.Failed(f"a reply of more than {MAX_BODY_BYTES} bytes")
     return steps.Replied(response.headers, body)

@@ -235,7 +235,8 @@ class WebSocket:
 
     def _drop(self, reason: str) -> None:
         """Cut the client's connection; the session hears of it as of any other end."""
-        log.warning("request %d: WebSocket dropped: %s", self._request.trace.id, reason)
+        number = self._request.trace.id
+        log.warning("request %d: backend %r: WebSocket dropped: %s", number, self._backend, reason)
         assert self._tunnel is not None
         self._sockets.registry.leave(self)
         self._tunnel.abort()
@@ -248,7 +249,7 @@ class WebSocket:
         ending = await ask_backend(sockets.forwarder, self._request, self._backend, ask)
         if not isinstance(ending, Response):
             if downstream is None and not isinstance(ending, steps.Replied):
-                log.warning("request %d: %s", trace.id, ending.reason)
+                log.warning("request %d: backend %r: %s", trace.id, self._backend, ending.reason)
             self._handle(ending)
             return
         content_type = ending.headers.get("Content-Type")
@@ -320,7 +321,8 @@ class WebSocket:
                 self._downstream = None  # the reply is passed on
             case steps.Fail(reason, timed_out):
                 assert self._downstream is not None
-                fail(self._downstream, self._request.trace, reason, 504 if timed_out else 502)
+                what = f"backend {self._backend!r}: {reason}"
+                fail(self._downstream, self._request.trace, what, 504 if timed_out else 502)
                 self._downstream = None
             case steps.Send(message):
                 self._write(message_frame(message, self._extensions))
