@@ -11,7 +11,7 @@ import pytest
 from tests.support.serving import serving
 from tests.support.sites import Site
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 APPLICATION = "tests.integration.clients.backends.django_eventstream_app:application"
 
