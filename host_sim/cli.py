@@ -14,12 +14,20 @@ from host_sim.errors import HostSimError
 __all__ = ["main"]
 
 DISTRIBUTION = "compute-starter-kit-python-fanout"
+PROXY_ADDRESS = "127.0.0.1:7999"
+PUBLISH_ADDRESS = "127.0.0.1:5561"
 FORMATS = ("http-response", "http-stream", "ws-message")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: `sys.argv`) and return the exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command == "proxy" and arguments.config is None:
+        wanted = {f"--{name.replace('_', '-')}": name for name in ("route", "sig_iss", "sig_key")}
+        missing = [flag for flag, name in wanted.items() if getattr(arguments, name) is None]
+        if missing:
+            parser.error(f"proxy: expected {', '.join(missing)}, or --config")
     from host_sim import commands
 
     try:
@@ -104,19 +112,23 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _add_proxy(parser: argparse.ArgumentParser) -> None:
     parser.description = "Run the GRIP proxy in front of HTTP backends of your own; no wasm."
-    _add_addresses(parser, "--addr", "127.0.0.1:7999", "where clients connect")
-    _add_addresses(parser, "--publish-addr", "127.0.0.1:5561", "where publishers connect")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a pushpin.conf, which may give all that follows; the command line wins",
+    )
+    _add_addresses(parser, "--addr", None, "where clients connect", PROXY_ADDRESS)
+    _add_addresses(parser, "--publish-addr", None, "where publishers connect", PUBLISH_ADDRESS)
     parser.add_argument(
         "--route",
         action="append",
-        required=True,
         metavar="NAME=URL",
         help="a backend, http://HOST:PORT[/prefix]; repeatable, the first is the default",
     )
-    parser.add_argument("--sig-iss", required=True, metavar="ISS", help="issuer in Grip-Sig")
+    parser.add_argument("--sig-iss", metavar="ISS", help="issuer in Grip-Sig")
     parser.add_argument(
         "--sig-key",
-        required=True,
         metavar="KEY",
         help="key of Grip-Sig: a secret, or a PEM file for ES256",
     )
@@ -164,13 +176,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_addresses(parser: argparse.ArgumentParser, flag: str, default: str, what: str) -> None:
+def _add_addresses(
+    parser: argparse.ArgumentParser, flag: str, default: str | None, what: str, said: str = ""
+) -> None:
     parser.add_argument(
         flag,
         type=_address,
         default=default,
         metavar="HOST:PORT",
-        help=f"{what} (default: {default}; port 0 takes a free one)",
+        help=f"{what} (default: {default or said}; port 0 takes a free one)",
     )
 
 

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import http.client
 import json
+import logging
 import signal
 import sys
 import time
@@ -71,19 +72,25 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _proxy(arguments: argparse.Namespace) -> None:
-    from host_sim.fanout.routes import Route, Routes
-    from host_sim.fanout.signer import Signer
-    from host_sim.proxy import GripProxy, ProxySettings
+    from host_sim.fanout.routes import Route
+    from host_sim.proxy import GripProxy
+    from host_sim.pushpin.settings import Overrides, load_settings
     from host_sim.simulator import parse_key
 
     logs.install(json_lines=arguments.json, verbose=arguments.verbose)
-    settings = ProxySettings(
-        routes=Routes(Route.parse(route) for route in arguments.route),
-        sign=Signer(parse_key(_key(arguments.sig_key)), arguments.sig_iss),
+    key = arguments.sig_key
+    given = Overrides(
+        routes=tuple(Route.parse(route) for route in arguments.route or ()),
+        sig_iss=arguments.sig_iss,
+        sig_key=None if key is None else parse_key(_key(key)),
         address=arguments.addr,
         publish_address=arguments.publish_addr,
         publish_key=arguments.publish_key,
     )
+    settings, warning = load_settings(arguments.config, given)
+    if warning is not None:
+        logging.getLogger("host_sim.proxy").warning("%s", warning)
+    before = ", ".join(f"{route.name}={route.url}" for route in settings.routes)
 
     async def serve(stopping: asyncio.Event) -> None:
         async with GripProxy(settings) as proxy:
@@ -91,7 +98,8 @@ def _proxy(arguments: argparse.Namespace) -> None:
                 "fanout": "http://{}:{}".format(*proxy.address),
                 "publish": "http://{}:{}/publish/".format(*proxy.publish_address),
             }
-            _announce(f"proxies {', '.join(arguments.route)}", places, arguments.json)
+            _announce(f"proxies {before}", places, arguments.json)
+            _say("started", {"event": "started"}, arguments.json)  # the Fastly CLI waits for it
             await stopping.wait()
 
     _run(serve)

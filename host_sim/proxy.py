@@ -9,14 +9,16 @@ import ssl
 from typing import Self
 
 from grip.sequence import GAP_WAIT_S
+from grip.signature import Key
 from host_sim.fanout.answers import refuse
 from host_sim.fanout.forward import TIMEOUT_S, Sign
-from host_sim.fanout.proxy import FanoutProxy
+from host_sim.fanout.proxy import MAX_HELD, FanoutProxy
 from host_sim.fanout.publisher import MAX_BODY_BYTES, Publisher
 from host_sim.fanout.registry import Registry
 from host_sim.fanout.routes import Route, Routes
+from host_sim.fanout.test_target import reply_to
 from host_sim.http1.client import HttpClient
-from host_sim.http1.server import Listener, serve
+from host_sim.http1.server import MAX_HEAD_BYTES, Listener, serve
 from host_sim.messages import Address, Downstream, Request, Response
 
 __all__ = ["GRACE_S", "GripProxy", "ProxySettings"]
@@ -36,8 +38,13 @@ class ProxySettings:
         publish_address: where publishers connect.
         publish_key: what publishers have to know, None for nothing.
         max_publish_bytes: how long a publish may be.
+        tls_addresses: where clients connect with TLS, and what with.
+        max_head_bytes: how long the head of a client's request may be.
+        max_publish_head_bytes: how long that of a publisher's may be.
+        trusted_key: key of another GRIP proxy, whose requests are passed on as they are.
         timeout_s: how long backends may be silent.
         message_wait_s: how long a published item waits for its predecessor.
+        max_held: clients that are held at the same time, WebSockets included.
         compression: let clients of WebSockets have `permessage-deflate`.
     """
 
@@ -47,8 +54,13 @@ class ProxySettings:
     publish_address: Address = ("127.0.0.1", 5561)
     publish_key: str | None = None
     max_publish_bytes: int = MAX_BODY_BYTES
+    tls_addresses: tuple[tuple[Address, ssl.SSLContext], ...] = ()
+    max_head_bytes: int = MAX_HEAD_BYTES
+    max_publish_head_bytes: int = MAX_HEAD_BYTES
+    trusted_key: Key | None = None
     timeout_s: float | None = TIMEOUT_S
     message_wait_s: float = GAP_WAIT_S
+    max_held: int = MAX_HELD
     compression: bool = False
 
 
@@ -62,24 +74,33 @@ class _Backends:
         self._routes = routes
         self._silence_s = silence_s
         self._client = HttpClient()
-        self._tls: ssl.SSLContext | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}
 
     async def send(self, request: Request, backend: str) -> Response:
         """Send to where the route leads."""
         route = self._routes.named(backend) or Route.parse(f"{backend}={backend}")
-        if route.scheme == "https" and self._tls is None:
-            self._tls = ssl.create_default_context()
+        if route.scheme == "test":
+            return reply_to(request)
         headers = request.headers
         if route.host_header is not None:
             headers = headers.replaced("Host", route.host_header)
         return await self._client.send(
-            dataclasses.replace(request, target=route.prefix + request.target, headers=headers),
+            dataclasses.replace(request, target=route.target(request.target), headers=headers),
             backend=backend,
             host=route.host,
             port=route.port,
-            tls=self._tls if route.scheme == "https" else None,
+            tls=self._context(insecure=route.insecure) if route.scheme == "https" else None,
+            server_hostname="" if route.insecure else None,
             between_bytes_timeout_s=self._silence_s,
         )
+
+    def _context(self, *, insecure: bool) -> ssl.SSLContext:
+        if insecure not in self._contexts:
+            context = self._contexts[insecure] = ssl.create_default_context()
+            if insecure:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+        return self._contexts[insecure]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -117,19 +138,33 @@ class GripProxy:
             elsewhere=self._backends,
             timeout_s=settings.timeout_s,
             message_wait_s=settings.message_wait_s,
+            max_held=settings.max_held,
             compression=settings.compression,
+            trusted_key=settings.trusted_key,
         )
         self.registry = self._fanout.registry
         publisher = Publisher(
             self.registry, key=settings.publish_key, max_body_bytes=settings.max_publish_bytes
         )
         try:
-            self._listeners.append(await serve(self._take, *settings.address))
-            self._listeners.append(await serve(publisher, *settings.publish_address))
+            for address, tls in ((settings.address, None), *settings.tls_addresses):
+                self._listeners.append(
+                    await serve(
+                        self._take, *address, tls=tls, max_head_bytes=settings.max_head_bytes
+                    )
+                )
+            self._listeners.append(
+                await serve(
+                    publisher,
+                    *settings.publish_address,
+                    max_head_bytes=settings.max_publish_head_bytes,
+                )
+            )
         except BaseException:
             await self.__aexit__()
             raise
-        self.address, self.publish_address = (listener.address for listener in self._listeners)
+        self.address = self._listeners[0].address
+        self.publish_address = self._listeners[-1].address
         return self
 
     async def __aexit__(self, *_: object) -> None:

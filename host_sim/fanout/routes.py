@@ -5,7 +5,7 @@ sockets. Source: GRIP §2.1 (`Pushpin-Route`), §2.5 (routes).
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from host_sim.errors import ConfigError
@@ -22,22 +22,28 @@ class Route:
 
     Attributes:
         name: what `Pushpin-Route` and logs call it.
-        scheme: `http` or `https`.
+        scheme: `http` or `https`; or `test`, which has no backend: the proxy replies itself.
         host, port: where the backend listens.
-        prefix: what is put before the path of a request, without a slash at its end.
+        cut: how many characters of the path of a request are left out, from its beginning.
+        prefix: what is put before the rest, without a slash at its end.
         for_host: the host a request has to be for, in lower case and without port; None for any.
         for_path: how the path of a request has to begin.
         host_header: the `Host` the backend gets; None for the one the client sent.
+        named_only: whether only those requests go here that ask for it by name.
+        insecure: whether the backend's certificate may be anybody's.
     """
 
     name: str
     scheme: str
     host: str
     port: int
+    cut: int = 0
     prefix: str = ""
     for_host: str | None = None
     for_path: str = ""
     host_header: str | None = None
+    named_only: bool = False
+    insecure: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Route":
@@ -64,26 +70,48 @@ class Route:
             prefix=parts.path.rstrip("/"),
         )
 
+    @property
+    def url(self) -> str:
+        """Where it leads, for people."""
+        if self.scheme == "test":
+            return "test"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.prefix}"
+
     def takes(self, host: str, path: str) -> bool:
         """Tell whether a request for `host` and `path` may go here."""
-        return self.for_host in (None, host) and path.startswith(self.for_path)
+        fits = self.for_host in (None, host) and path.startswith(self.for_path)
+        return fits and not self.named_only
+
+    def target(self, target: str) -> str:
+        """Return path and query as the backend gets them."""
+        rest = self.prefix + target[self.cut :]
+        return rest if rest.startswith(("/", "*")) else f"/{rest}"
 
 
 class Routes:
     """The routes of a proxy."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], *, by_name: bool = True) -> None:
         """Take routes; the first is for requests that no other is made for.
+
+        Args:
+            routes: those there are.
+            by_name: whether clients may choose one with `Pushpin-Route`.
 
         Raises:
             ConfigError: there is none, or two have the same name.
         """
         self._routes = tuple(routes)
         self._by_name = {route.name: route for route in self._routes}
+        self._clients_choose = by_name
         if not self._routes:
             raise ConfigError("expected at least one route, got none")
         if len(self._by_name) < len(self._routes):
             raise ConfigError("expected a name for each route, got the same name twice")
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
 
     def named(self, name: str) -> Route | None:
         """Return the route called `name`, None if there is none."""
@@ -95,11 +123,12 @@ class Routes:
         Of those that take it, a route for its host goes before one for any, a longer path before
         a shorter one, an earlier before a later one.
         """
-        name = request.headers.get("Pushpin-Route")
-        if name is not None:
-            return self._by_name.get(name)
-        host = (urlsplit(f"//{request.authority}").hostname or "").lower()
         path = request.target.partition("?")[0]
+        name = request.headers.get("Pushpin-Route") if self._clients_choose else None
+        if name is not None:
+            named = self._by_name.get(name)
+            return named if named is not None and path.startswith(named.for_path) else None
+        host = (urlsplit(f"//{request.authority}").hostname or "").lower()
         fitting = [route for route in self._routes if route.takes(host, path)]
         return max(
             fitting,

@@ -84,3 +84,46 @@ def test_routes_are_found_by_name() -> None:
     a = route("a")
     assert Routes([a]).named("a") is a
     assert Routes([a]).named("b") is None
+
+
+def test_name_chooses_only_among_the_paths_of_a_route() -> None:
+    routes = Routes([route("a"), route("b", for_path="/b")])
+    assert chosen(routes, "/b/c", name="b") == "b"
+    assert chosen(routes, "/c", name="b") == "none"
+
+
+def test_names_of_clients_count_only_if_they_may_choose() -> None:
+    """§2.1: `accept_pushpin_route`."""
+    routes = Routes([route("a"), route("b")], by_name=False)
+    assert chosen(routes, name="b") == "a"
+
+
+def test_route_without_a_host_is_for_those_who_name_it() -> None:
+    """§2.5: as the Fastly CLI writes them."""
+    only = dataclasses.replace(route("b"), named_only=True)
+    routes = Routes([only])
+    assert chosen(routes) == "none"
+    assert chosen(routes, name="b") == "b"
+
+
+@pytest.mark.parametrize(
+    ("cut", "prefix", "target", "sent"),
+    [
+        (0, "", "/a?b", "/a?b"),
+        (0, "/v1", "/a?b", "/v1/a?b"),
+        (2, "/v1", "/a/b", "/v1/b"),
+        (3, "/v1/", "/a/b", "/v1/b"),
+        (2, "", "/a", "/"),
+        (2, "", "/a?b", "/?b"),
+        (0, "", "*", "*"),
+    ],
+)
+def test_beginning_of_a_path_is_replaced(cut: int, prefix: str, target: str, sent: str) -> None:
+    """§2.5: `replace_beg`."""
+    changed = dataclasses.replace(route("a"), cut=cut, prefix=prefix)
+    assert changed.target(target) == sent
+
+
+def test_route_is_shown_as_a_url() -> None:
+    assert Route.parse("a=https://[::1]/x").url == "https://[::1]:443/x"
+    assert dataclasses.replace(route("a"), scheme="test").url == "test"
