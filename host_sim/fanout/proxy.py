@@ -7,6 +7,7 @@ and sandbox. Source: GRIP §2 (forwarding), §3.1, §4; RFC 6455 §4.2.1.
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Final
 from urllib.parse import urljoin
@@ -29,14 +30,20 @@ from host_sim.fanout.streams import Stream
 from host_sim.fanout.websockets import WebSockets
 from host_sim.messages import Downstream, Request, Response, Upstream
 
-__all__ = ["GRACE_S", "FanoutProxy"]
+__all__ = ["GRACE_S", "MAX_HELD", "FanoutProxy"]
+
+log = logging.getLogger("host_sim.fanout")
 
 GRACE_S: Final = 2.0
 """How long what is still to be told to backends may take when the proxy closes."""
 
+MAX_HELD: Final = 50_000
+"""Clients that are held at the same time, WebSockets included; what Pushpin comes with."""
+
 _WEBSOCKET_EVENTS = "application/websocket-events"
 _EVENTS_REFUSED = "Client not allowed to send WebSocket events directly.\n"
 _TOO_LARGE = "Request too large to accept GRIP instruct.\n"
+_TOO_MANY = "Too many connections are held.\n"
 
 
 class FanoutProxy:
@@ -55,6 +62,7 @@ class FanoutProxy:
         timeout_s: float | None = TIMEOUT_S,
         trusted_key: Key | None = None,
         message_wait_s: float = GAP_WAIT_S,
+        max_held: int = MAX_HELD,
         compression: bool = False,
     ) -> None:
         """Serve clients of the backends behind `upstream`.
@@ -68,11 +76,13 @@ class FanoutProxy:
             trusted_key: key of another GRIP proxy; what it has signed is passed on as it is, and so
                 are the instructions of the reply.
             message_wait_s: how long a published item waits for its predecessor.
+            max_held: clients that are held at the same time, WebSockets included.
             compression: let clients of WebSockets have `permessage-deflate` (RFC 7692).
         """
         clock = asyncio.get_running_loop()
         self.registry = Registry(clock, message_wait_s=message_wait_s)
         self._trusted_key = trusted_key
+        self._max_held = max_held
         self._forwarder = Forwarder(upstream, sign, timeout_s=timeout_s)
         outside = Forwarder(elsewhere, sign, timeout_s=timeout_s) if elsewhere else None
         self._websockets = WebSockets(
@@ -88,7 +98,8 @@ class FanoutProxy:
             client = Client(request, backend, downstream)
             await client.serve(self._relay(client))
         elif _is_websocket(request):
-            await self._websockets.serve(request, backend, downstream)
+            if not self._refused(request, downstream):
+                await self._websockets.serve(request, backend, downstream)
         elif media_type(request.headers) == _WEBSOCKET_EVENTS:
             refuse(downstream, request.trace, 403, _EVENTS_REFUSED)
         else:
@@ -104,6 +115,14 @@ class FanoutProxy:
             verify(token, self._trusted_key, None, time.time())
             return True
         return False
+
+    def _refused(self, request: Request, downstream: Downstream) -> bool:
+        """Turn away who would be held, if there is no room for one more."""
+        if len(self._room.held) + self._websockets.count < self._max_held:
+            return False
+        log.warning("request %d: refused: %d clients are held", request.trace.id, self._max_held)
+        refuse(downstream, request.trace, 503, _TOO_MANY)
+        return True
 
     async def _relay(self, client: Client) -> None:
         """Pass a request and its reply on as they are."""
@@ -159,6 +178,10 @@ class FanoutProxy:
             _fail(client, error)
             return
 
+        to_hold = reply is not None and reply.mode is not Mode.ANSWER
+        if to_hold and poll is None and self._refused(request, client.downstream):
+            await response.body.aclose()
+            return
         if reply is not None and client.gone_link is None and reply.instruct.gone_link:
             client.gone_link = urljoin(url_of(request), reply.instruct.gone_link.uri)
         if reply is not None and reply.mode is Mode.POLL:

@@ -75,6 +75,11 @@ class WebSockets:
         self._open: set[WebSocket] = set()
         self._empty = asyncio.Event()
 
+    @property
+    def count(self) -> int:
+        """How many there are, those that are being opened included."""
+        return len(self._open)
+
     async def serve(self, request: Request, backend: str, downstream: Downstream) -> None:
         """Answer a handshake; returns when the backend has replied to it."""
         refusal = check_handshake(request.headers)
