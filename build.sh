@@ -126,6 +126,8 @@ setup() {
         return
     fi
     say "installing what requirements.lock names"
+    # A .venv that somebody made with uv has none.
+    .venv/bin/python -c 'import pip' 2>/dev/null || .venv/bin/python -m ensurepip >/dev/null
     pip install --require-hashes --requirement requirements.lock
     pip install --no-deps --no-build-isolation --editable .
     rm -rf .guest-env
