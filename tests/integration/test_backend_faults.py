@@ -14,7 +14,9 @@ from host_sim.http1.client import MAX_HEAD_BYTES
 from tests.support.backend import Backend, Script
 from tests.support.proxies import (
     CHUNKED,
+    EVENTS,
     GET,
+    HANDSHAKE,
     OK,
     POLL,
     ROOM,
@@ -25,25 +27,17 @@ from tests.support.proxies import (
     proxy_for,
     publish,
     silent,
+    sized,
 )
 from tests.support.raw import Raw
 from tests.support.waiting import soon
 
 FAILED = b"Error while proxying to origin.\n"
 JSON = b"Content-Type: application/grip-instruct\r\n"
-EVENTS = OK + b"Content-Type: application/websocket-events\r\n"
 OPEN = EVENTS + b"Content-Length: 6\r\n\r\nOPEN\r\n"
-HANDSHAKE = (
-    b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 TEXT = b"\x81\x82\0\0\0\0hi"
 """A message of a WebSocket client (RFC 6455 §5.7)."""
 SHORT_S = 0.1
-
-
-def sized(head: bytes, body: bytes) -> bytes:
-    return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def then_silent(*pieces: bytes) -> Script:
