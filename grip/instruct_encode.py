@@ -157,6 +157,8 @@ def _format_channel(channel: Channel) -> str:
 
 
 def _format_link(link: Link, rel: str) -> str:
+    if " " in link.uri:  # read from others, but not written: RFC 3986 has no blanks
+        raise LocalProtocolError(f"expected a URI, got {shorten(link.uri)}; a blank is %20")
     parameters = [("rel", rel)]
     if rel == "next" and link.timeout_s != DEFAULT_LINK_TIMEOUT_S:
         parameters.append(("timeout", str(link.timeout_s)))
