@@ -1,6 +1,6 @@
 """What plays Fanout behind the edge: takes clients that were handed off, and publishers.
 
-Ours is here; those of others are in `host_sim.pushpin.engine`. The simulator knows no difference.
+Ours is here; those of others are in `host_sim.pushpin`. The simulator knows no difference.
 """
 
 import asyncio
