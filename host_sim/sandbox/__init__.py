@@ -1,1 +1,15 @@
-"""Runs the guest: wasmtime, its limits, and the host functions it calls."""
+"""Runs the guest: wasmtime, its limits, and the host functions it calls.
+
+Where to read, in the order of a request:
+
+- `instance` (`Sandboxes`) takes a request, starts a guest on a thread and waits for its outcome;
+  `engine`, `cache` and `compile` made the component ready before, `linker` tied its imports.
+- `guest` runs one instance; `state` is what belongs to it, `waiting` its clock and its bell.
+- A call of the guest crosses the border (`border`): by `direct` and `cells`, or slowly by `public`.
+- It arrives at a plain function in `hostcalls`, which works on `messages`, `headers`, `bodies`,
+  `pipe` and `lookups`, and returns a value or raises `values.WitError`.
+- The outcome goes back to the event loop; `reuse` may give the sandbox another request.
+
+The guest's thread never touches the event loop but through `waiting`, and the event loop never
+waits for a guest. Nothing here knows sockets, Fanout or `fastly.toml`.
+"""

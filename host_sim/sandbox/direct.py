@@ -5,8 +5,8 @@ Besides speed (see `cells`) it gives what the public way cannot: exceptions stay
 crash the interpreter, and a guest that runs too long is asked on its own thread, by the CPU time it
 has used, instead of being stopped by the clock.
 
-`works` says whether the private parts of wasmtime-py are as they were in the versions this was
-written for, by calling a tiny component; if not, `public` does the work.
+It uses private parts of wasmtime-py. `known_version` and `selftest` say whether they are as they
+were in the versions this was written for; if not, `public` does the work.
 """
 
 import ctypes

@@ -85,6 +85,7 @@ async def load(component: Path, *, folder: Path | None = None, border: str | Non
         ready = await asyncio.to_thread(_open, path, border) if path.exists() else None
         cached = ready is not None
         if ready is None:
+            _log.info("compiling %s, which takes some seconds and is done once", component)
             await _compile(component, path)
             ready = await asyncio.to_thread(_open, path, border)
         if ready is None:

@@ -130,8 +130,11 @@ async def test_a_function_that_is_missing_ends_the_guest_that_calls_it(
     await sandboxes.close()
 
 
-async def test_a_component_is_compiled_once(component: Callable[..., Path], tmp_path: Path) -> None:
+async def test_a_component_is_compiled_once(
+    component: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The second load maps what the first one compiled; the folder is the user's alone."""
+    caplog.set_level("INFO", "host_sim.sandbox")
     path, folder = component(), tmp_path / "cache"
     first = await load(path, folder=folder)
     second = await load(path, folder=folder)
@@ -139,6 +142,9 @@ async def test_a_component_is_compiled_once(component: Callable[..., Path], tmp_
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     [file] = folder.iterdir()
     assert file.suffix == ".cwasm"
+    assert [message for message in caplog.messages if "compiling" in message] == [
+        f"compiling {path}, which takes some seconds and is done once"
+    ]
     for loaded in (first, second):
         loaded.ticker.close()
 
