@@ -11,7 +11,7 @@ from typing import Self
 from grip.sequence import GAP_WAIT_S
 from grip.signature import Key
 from host_sim.fanout.answers import refuse
-from host_sim.fanout.forward import TIMEOUT_S, Sign
+from host_sim.fanout.forward import DEFAULT_FORWARDED, TIMEOUT_S, Forwarded, Sign
 from host_sim.fanout.proxy import MAX_HELD, FanoutProxy
 from host_sim.fanout.publisher import MAX_BODY_BYTES, Publisher
 from host_sim.fanout.registry import Registry
@@ -41,6 +41,7 @@ class ProxySettings:
         tls_addresses: where clients connect with TLS, and what with.
         max_head_bytes: how long the head of a client's request may be.
         max_publish_head_bytes: how long that of a publisher's may be.
+        forwarded: what backends are told about clients.
         trusted_key: key of another GRIP proxy, whose requests are passed on as they are.
         timeout_s: how long backends may be silent.
         message_wait_s: how long a published item waits for its predecessor.
@@ -57,6 +58,7 @@ class ProxySettings:
     tls_addresses: tuple[tuple[Address, ssl.SSLContext], ...] = ()
     max_head_bytes: int = MAX_HEAD_BYTES
     max_publish_head_bytes: int = MAX_HEAD_BYTES
+    forwarded: Forwarded = DEFAULT_FORWARDED
     trusted_key: Key | None = None
     timeout_s: float | None = TIMEOUT_S
     message_wait_s: float = GAP_WAIT_S
@@ -140,6 +142,7 @@ class GripProxy:
             message_wait_s=settings.message_wait_s,
             max_held=settings.max_held,
             compression=settings.compression,
+            forwarded=settings.forwarded,
             trusted_key=settings.trusted_key,
         )
         self.registry = self._fanout.registry

@@ -15,7 +15,7 @@ from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Request, Response, Upstream
 
-__all__ = ["FEATURES", "TIMEOUT_S", "Forwarder", "Sign"]
+__all__ = ["DEFAULT_FORWARDED", "FEATURES", "TIMEOUT_S", "Forwarded", "Forwarder", "Sign"]
 
 FEATURES: Final = ", ".join(
     (
@@ -59,13 +59,60 @@ _NOT_FORWARDED: Final = frozenset(
 )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """What backends are told about clients, after Pushpin's settings of these names (§2.1).
+
+    Attributes:
+        proto: whether TLS is told in `X-Forwarded-Proto`.
+        protocol: whether it is told in `X-Forwarded-Protocol`.
+        append: whether the client's address is put at the end of `X-Forwarded-For`.
+        kept: how many of the addresses that came are left there, the last ones; None for all.
+    """
+
+    proto: bool = True
+    protocol: bool = False
+    append: bool = False
+    kept: int | None = None
+
+    def told(self, headers: Headers, request: Request) -> Headers:
+        """Return the fields of a client's request with what is told about the client."""
+        if self.append or self.kept is not None:
+            came = headers.get("X-Forwarded-For")
+            addresses = [] if came is None else [part.strip() for part in came.split(",")]
+            if self.kept is not None:
+                addresses = addresses[max(0, len(addresses) - self.kept) :]
+            if self.append and request.client is not None:
+                addresses.append(request.client[0])
+            headers = headers.without("X-Forwarded-For")
+            if addresses:
+                headers = headers.plus(("X-Forwarded-For", ", ".join(addresses)))
+        if request.scheme == "https" and self.proto:
+            headers = headers.plus(("X-Forwarded-Proto", "https"))
+        if request.scheme == "https" and self.protocol:
+            headers = headers.plus(("X-Forwarded-Protocol", "https"))
+        return headers
+
+
+DEFAULT_FORWARDED: Final = Forwarded()
+
+
 class Forwarder:
     """Sends requests to backends in the name of the proxy."""
 
     def __init__(
-        self, upstream: Upstream, sign: Sign, *, timeout_s: float | None = TIMEOUT_S
+        self,
+        upstream: Upstream,
+        sign: Sign,
+        *,
+        timeout_s: float | None = TIMEOUT_S,
+        forwarded: Forwarded = DEFAULT_FORWARDED,
     ) -> None:
-        """Reach backends through `upstream`, which must answer within `timeout_s` seconds."""
+        """Reach backends through `upstream`, which must answer within `timeout_s` seconds.
+
+        They hear of clients what `forwarded` says.
+        """
+        self._forwarded = forwarded
         self._upstream = upstream
         self._sign = sign
         self.timeout_s: Final = timeout_s
@@ -115,15 +162,13 @@ class Forwarder:
             BackendError: there is no response head, or none in time.
         """
         cleaned = self.clean(request.headers) if headers is None else headers
-        added = [("Grip-Sig", self._sign()), ("Grip-Feature", FEATURES)]
-        if request.scheme == "https":
-            added.append(("X-Forwarded-Proto", "https"))
+        signed = cleaned.plus(("Grip-Sig", self._sign()), ("Grip-Feature", FEATURES))
         return await self._send(
             dataclasses.replace(
                 request,
                 method=request.method if method is None else method,
                 target=request.target if target is None else target,
-                headers=cleaned.plus(*added),
+                headers=self._forwarded.told(signed, request),
                 body=request.body if body is None else body,
                 hops=request.hops + 1,
             ),

@@ -7,6 +7,7 @@ and sandbox. Source: GRIP §2 (forwarding), §3.1, §4; RFC 6455 §4.2.1.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from typing import Final
@@ -21,7 +22,13 @@ from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.fanout.answers import bodiless, fail, pass_on, refuse, respond
 from host_sim.fanout.client import Client, Room
-from host_sim.fanout.forward import TIMEOUT_S, Forwarder, Sign
+from host_sim.fanout.forward import (
+    DEFAULT_FORWARDED,
+    TIMEOUT_S,
+    Forwarded,
+    Forwarder,
+    Sign,
+)
 from host_sim.fanout.holds import LongPoll
 from host_sim.fanout.links import Links, grip_last, url_of
 from host_sim.fanout.registry import Registry
@@ -64,6 +71,7 @@ class FanoutProxy:
         message_wait_s: float = GAP_WAIT_S,
         max_held: int = MAX_HELD,
         compression: bool = False,
+        forwarded: Forwarded = DEFAULT_FORWARDED,
     ) -> None:
         """Serve clients of the backends behind `upstream`.
 
@@ -78,13 +86,15 @@ class FanoutProxy:
             message_wait_s: how long a published item waits for its predecessor.
             max_held: clients that are held at the same time, WebSockets included.
             compression: let clients of WebSockets have `permessage-deflate` (RFC 7692).
+            forwarded: what backends are told about clients.
         """
         clock = asyncio.get_running_loop()
         self.registry = Registry(clock, message_wait_s=message_wait_s)
         self._trusted_key = trusted_key
         self._max_held = max_held
-        self._forwarder = Forwarder(upstream, sign, timeout_s=timeout_s)
-        outside = Forwarder(elsewhere, sign, timeout_s=timeout_s) if elsewhere else None
+        make = functools.partial(Forwarder, sign=sign, timeout_s=timeout_s, forwarded=forwarded)
+        self._forwarder = make(upstream)
+        outside = make(elsewhere) if elsewhere else None
         self._websockets = WebSockets(
             self._forwarder, self.registry, clock, compression=compression
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from host_sim.errors import ConfigError
 
-__all__ = ["Conf"]
+__all__ = ["Conf", "natural"]
 
 _LIBRARIES = ("/usr/lib/pushpin", "/usr/local/lib/pushpin", "/opt/homebrew/lib/pushpin")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -82,7 +82,7 @@ class Conf:
             ConfigError: it is none, or less than 0.
         """
         text = self.text(key, str(default))
-        return self.made(key, _natural, text)
+        return self.made(key, natural, text)
 
     def made[T](self, key: str, make: Callable[[str], T], text: str) -> T:
         """Return what `make` makes of a text, which is from a key's value.
@@ -130,7 +130,12 @@ def _plain(value: str) -> str:
     return _QUOTED.sub(lambda match: _ESCAPED.sub(unescape, match[1]), value)
 
 
-def _natural(text: str) -> int:
+def natural(text: str) -> int:
+    """Return a number that is not negative.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"expected a number, got {text!r}")
     return int(text)

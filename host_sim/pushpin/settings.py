@@ -11,11 +11,12 @@ from pathlib import Path
 from grip.errors import LocalProtocolError
 from grip.signature import Key
 from host_sim.errors import ConfigError
+from host_sim.fanout.forward import Forwarded
 from host_sim.fanout.routes import Route, Routes
 from host_sim.fanout.signer import Signer
 from host_sim.messages import Address
 from host_sim.proxy import ProxySettings
-from host_sim.pushpin.conf import Conf
+from host_sim.pushpin.conf import Conf, natural
 from host_sim.pushpin.routes import parse_routes
 
 __all__ = ["Overrides", "load_settings"]
@@ -31,8 +32,6 @@ _AS_HERE = {
     "proxy/auto_cross_origin": "false",
     "proxy/debug": "false",
     "proxy/orig_headers_need_mark": "",
-    "proxy/set_x_forwarded_protocol": "proto-only",
-    "proxy/x_forwarded_for": "",
     "proxy/x_forwarded_for_trusted": "",
     "handler/connection_subscription_max": "20",
     "handler/id_cache_ttl": "60",
@@ -92,6 +91,7 @@ def load_settings(path: Path | None, given: Overrides) -> tuple[ProxySettings, s
         max_head_bytes=conf.number("runner/client_buffer_size", 8192),
         message_wait_s=conf.number("handler/message_wait", 5000) / 1000,
         compression=conf.switch("runner/allow_compression", default=False),
+        forwarded=_forwarded(conf),
         tls_addresses=tuple(_tls(conf, text) for text in conf.parts("runner/https_ports")),
         trusted_key=_key(conf, "proxy/upstream_key", trusted) if trusted else None,
     )
@@ -137,6 +137,23 @@ def _publish_address(conf: Conf) -> Address:
     return (
         conf.text("handler/push_in_http_addr", host),
         port + conf.number("global/port_offset", 0),
+    )
+
+
+def _forwarded(conf: Conf) -> Forwarded:
+    """Return what `truncate:2,append` and the like mean, in either order."""
+    told = conf.text("proxy/set_x_forwarded_protocol", "false")
+    rules = conf.parts("proxy/x_forwarded_for")
+    kept = None
+    for rule in rules:
+        name, _, count = rule.partition(":")
+        if name == "truncate":
+            kept = conf.made("proxy/x_forwarded_for", natural, count)
+    return Forwarded(
+        proto=told in ("true", "proto-only"),
+        protocol=told == "true",
+        append="append" in rules,
+        kept=kept,
     )
 
 

@@ -34,6 +34,7 @@ client_maxconn=50000
 
 [proxy]
 routesfile=routes
+set_x_forwarded_protocol=proto-only
 accept_pushpin_route=true
 sig_iss=viceroy
 sig_key={key}

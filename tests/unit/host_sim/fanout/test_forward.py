@@ -1,13 +1,14 @@
 """Requests on their way to a backend (GRIP §2.1, §2.2)."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault
-from host_sim.fanout.forward import FEATURES, Forwarder
+from host_sim.fanout.forward import FEATURES, Forwarded, Forwarder
 from host_sim.messages import Request, Response
 from tests.support.fanout import Origin, reply
 from tests.support.requests import request
@@ -111,3 +112,40 @@ async def test_backend_that_does_not_answer_in_time_has_failed() -> None:
     with pytest.raises(BackendError, match="no response head within 0 s") as caught:
         await Forwarder(Origin(never), lambda: "sig", timeout_s=0.0).send(request(), "slow")
     assert (caught.value.backend, caught.value.fault) == ("slow", BackendFault.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("rule", "came", "expected"),
+    [
+        (Forwarded(), "a, b", ["a, b"]),
+        (Forwarded(append=True), "a, b", ["a, b, 192.0.2.1"]),
+        (Forwarded(append=True), None, ["192.0.2.1"]),
+        (Forwarded(append=True, kept=1), "a, b", ["b, 192.0.2.1"]),
+        (Forwarded(append=True, kept=0), "a, b", ["192.0.2.1"]),
+        (Forwarded(kept=0), "a, b", []),
+        (Forwarded(kept=3), "a, b", ["a, b"]),
+    ],
+)
+async def test_addresses_of_clients(rule: Forwarded, came: str | None, expected: list[str]) -> None:
+    """§2.1, the option `x_forwarded_for`."""
+    origin = Origin(reply())
+    headers = () if came is None else (("X-Forwarded-For", came),)
+    await Forwarder(origin, lambda: "signed", forwarded=rule).send(request(headers=headers), "b")
+    assert origin.requests[0].headers.get_all("X-Forwarded-For") == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Forwarded(), ["X-Forwarded-Proto"]),
+        (Forwarded(protocol=True), ["X-Forwarded-Proto", "X-Forwarded-Protocol"]),
+        (Forwarded(proto=False), []),
+    ],
+)
+async def test_tls_of_clients(rule: Forwarded, expected: list[str]) -> None:
+    """§2.1, the option `set_x_forwarded_protocol`."""
+    origin = Origin(reply())
+    asked = dataclasses.replace(request(), scheme="https")
+    await Forwarder(origin, lambda: "signed", forwarded=rule).send(asked, "b")
+    sent = [name for name, _ in origin.requests[0].headers if name.startswith("X-Forwarded-P")]
+    assert sent == expected

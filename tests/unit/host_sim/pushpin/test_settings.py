@@ -6,6 +6,7 @@ import pytest
 
 from grip.signature import Key, verify
 from host_sim.errors import ConfigError
+from host_sim.fanout.forward import Forwarded
 from host_sim.fanout.routes import Route
 from host_sim.proxy import ProxySettings
 from host_sim.pushpin.settings import Overrides, load_settings
@@ -139,6 +140,21 @@ def test_forms_of_a_key(folder: Path, value: str) -> None:
     assert settings.trusted_key == Key.secret("secret key")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Forwarded(proto=False)),
+        ("set_x_forwarded_protocol=proto-only", Forwarded()),
+        ("set_x_forwarded_protocol=true", Forwarded(protocol=True)),
+        ("x_forwarded_for=append", Forwarded(proto=False, append=True)),
+        ("x_forwarded_for=truncate:0, append", Forwarded(proto=False, append=True, kept=0)),
+    ],
+)
+def test_what_backends_are_told(folder: Path, text: str, expected: Forwarded) -> None:
+    settings, _ = load(folder, f"[proxy]\n{text}\n")
+    assert settings.forwarded == expected
+
+
 def test_all_that_is_not_obeyed_is_one_warning(folder: Path) -> None:
     (folder / "routes").write_text("* a:1,over_http b:1,over_http\n* c:1\n")
     _, warning = load(folder, "[proxy]\ndebug=true\nfuture=1\n[runner]\nhttp_port=1,2\n")
@@ -160,6 +176,7 @@ def test_all_that_is_not_obeyed_is_one_warning(folder: Path) -> None:
         ("[runner]\nhttp_port=x\n", "runner/http_port: expected"),
         ("[runner]\nhttp_port=65536\n", "runner/http_port: expected"),
         ("[runner]\nhttps_ports=443\n", "default_443"),
+        ("[proxy]\nx_forwarded_for=truncate:x\n", "proxy/x_forwarded_for"),
         ("[handler]\nmessage_wait=soon\n", "handler/message_wait"),
     ],
 )
