@@ -288,4 +288,4 @@ class Connection(RuleBasedStateMachine):
 
 
 TestConnection = Connection.TestCase
-TestConnection.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestConnection.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
