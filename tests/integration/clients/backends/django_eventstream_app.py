@@ -13,7 +13,13 @@ from django.views.decorators.csrf import csrf_exempt
 
 settings.configure(
     ALLOWED_HOSTS=["*"],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DATABASE"]}},
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ["DATABASE"],
+            "OPTIONS": {"init_command": "PRAGMA synchronous=OFF"},
+        }
+    },
     EVENTSTREAM_CHANNELMANAGER_CLASS=f"{__name__}.Rooms",
     EVENTSTREAM_STORAGE_CLASS="django_eventstream.storage.DjangoModelStorage",
     GRIP_URL=os.environ["GRIP_URL"],
