@@ -4,16 +4,15 @@ Exit codes: 0 stopped as asked, 1 could not start or publish (one line says why)
 """
 
 import argparse
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from host_sim.errors import HostSimError
+from host_sim.version import program
 
 __all__ = ["main"]
 
-DISTRIBUTION = "compute-starter-kit-python-fanout"
 PROXY_ADDRESS = "127.0.0.1:7999"
 PUBLISH_ADDRESS = "127.0.0.1:5561"
 FORMATS = ("http-response", "http-stream", "ws-message")
@@ -48,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"host-sim {importlib.metadata.version(DISTRIBUTION)}",
+        version=program(),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="run a component with everything around it"))

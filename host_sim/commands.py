@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from host_sim import logs
 from host_sim.errors import ConfigError, HostSimError
+from host_sim.version import program
 
 __all__ = ["COMMANDS"]
 
@@ -168,12 +169,8 @@ def _key(text: str) -> str:
 
 
 def _announce(what: str, places: Mapping[str, str], as_json: bool) -> None:
-    from importlib.metadata import version
-
-    from host_sim.cli import DISTRIBUTION
-
     front = places.get("edge", places["fanout"])
-    lines = [f"host-sim {version(DISTRIBUTION)} {what}"]
+    lines = [f"{program()} {what}"]
     lines += [f"  {name:<8} {url}" for name, url in places.items()]
     if "edge" in places:
         lines += [

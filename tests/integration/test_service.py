@@ -177,9 +177,10 @@ async def test_websocket_on_another_path_is_refused(edge: Simulator) -> None:
 
 
 async def test_long_uri_and_many_repeated_headers_pass_through_the_guest(
-    http: httpx.AsyncClient,
+    request: pytest.FixtureRequest, http: httpx.AsyncClient
 ) -> None:
-    headers = [(b"X-Many-%d" % n, b"v" * 60) for n in range(40)]  # Pushpin takes 64 in all
+    many = 40 if "pushpin" in request.node.callspec.id else 200  # Pushpin takes 64 fields in all
+    headers = [(b"X-Many-%d" % n, b"v" * 60) for n in range(many)]
     headers += [(b"X-Same", b"%d" % n) for n in range(9)]
     response = await http.get(
         "/nothing", params={"q": "x" * 4000}, headers=[*headers, (b"X-Bin", b"caf\xe9")]
