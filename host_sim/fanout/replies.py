@@ -77,7 +77,7 @@ async def understand(
 
     Args:
         response: the reply; it is closed if it is of no use.
-        asked: the request of a client it answers, whose size is limited, too.
+        asked: the request of a client it answers, whose size is limited, too; None for a link.
         timeout_s: how long a body that has to be read whole may take.
 
     Raises:
@@ -88,7 +88,7 @@ async def understand(
     try:
         if asked is not None:
             await _check_size(asked)
-        return await _understand(response, timeout_s)
+        return await _understand(response, timeout_s, is_link=asked is None)
     except BaseException:
         await response.body.aclose()
         raise
@@ -104,14 +104,14 @@ async def _check_size(asked: Request) -> None:
     )
 
 
-async def _understand(response: Response, timeout_s: float | None) -> Instructed:
+async def _understand(response: Response, timeout_s: float | None, *, is_link: bool) -> Instructed:
     if media_type(response.headers) == MEDIA_TYPE:
         instruct = _parse(response, await _whole(response, timeout_s))
         return Instructed(instruct, Body.of(instruct.body or b""))
     reply = Instructed(_parse(response, None), response.body)
     hold = reply.instruct.hold
     filtered = hold is not None and Subscriptions(hold.channels).filters_reply
-    if reply.mode is Mode.STREAM and not filtered:
+    if (is_link or reply.mode is Mode.STREAM) and not filtered:
         return reply  # may be of any length
     return Instructed(reply.instruct, Body.of(await _whole(response, timeout_s)))
 
