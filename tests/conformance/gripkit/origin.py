@@ -26,7 +26,7 @@ class Reply:
 
     `body` may be a sequence of pieces with gates between them, and `events` are put in front of
     it. `after` names a gate to wait for before sending anything. `drop` closes the connection
-    instead of replying.
+    instead of replying, after the bytes of `wire`, if there are any: these need not be HTTP.
     """
 
     status: int = 200
@@ -37,6 +37,7 @@ class Reply:
     framing: Framing = Framing.LENGTH
     after: str | None = None
     drop: bool = False
+    wire: bytes = b""
 
     def pieces(self, names: Names) -> list[bytes | Gate]:
         """Return the whole body in pieces, with the placeholders replaced."""
@@ -181,6 +182,8 @@ class Origin:
         if reply.after is not None:
             await script.pass_gate(reply.after)
         if reply.drop:
+            writer.write(script.names.fill(reply.wire))
+            await writer.drain()
             return False
         await _send(writer, method, reply, script)
         return reply.framing is not Framing.UNTIL_CLOSE
