@@ -71,13 +71,18 @@ class Instructed:
 
 
 async def understand(
-    response: Response, asked: Request | None = None, *, timeout_s: float | None = None
+    response: Response,
+    asked: Request | None = None,
+    *,
+    is_link: bool = False,
+    timeout_s: float | None = None,
 ) -> Instructed:
     """Read the instructions of a reply, and what belongs to them.
 
     Args:
         response: the reply; it is closed if it is of no use.
-        asked: the request of a client it answers, whose size is limited, too; None for a link.
+        asked: the request of a client it answers, whose size is limited, too.
+        is_link: whether it is the reply to a link, whose body is relayed in any case.
         timeout_s: how long a body that has to be read whole may take.
 
     Raises:
@@ -88,7 +93,7 @@ async def understand(
     try:
         if asked is not None:
             await _check_size(asked)
-        return await _understand(response, timeout_s, is_link=asked is None)
+        return await _understand(response, timeout_s, is_link=is_link)
     except BaseException:
         await response.body.aclose()
         raise

@@ -102,7 +102,7 @@ class Stream:
             if not 200 <= response.status <= 299:
                 await response.body.aclose()
                 raise RemoteProtocolError(f"expected a 2xx reply to a link, got {response.status}")
-            reply = await understand(response, timeout_s=self._room.links.timeout_s)
+            reply = await understand(response, is_link=True, timeout_s=self._room.links.timeout_s)
         except (BackendError, BodyError, RemoteProtocolError) as error:
             self._warn(f"link {link.url}: {error}")
             self._handle(hold.Failed(self._room.chance()))

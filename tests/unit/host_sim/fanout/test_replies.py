@@ -76,6 +76,13 @@ async def test_status_has_to_be_that_of_a_final_response(status: str) -> None:
         await understand(reply(b"", ("Grip-Hold", "stream"), ("Grip-Status", status)))
 
 
+async def test_reply_to_a_link_is_relayed_whatever_it_says() -> None:
+    """GRIP §7.1."""
+    for headers in ((), (("Grip-Hold", "response"),)):
+        response = reply(LONG, *headers)
+        assert (await understand(response, is_link=True)).body is response.body
+
+
 async def test_request_that_is_too_long_is_the_clients_failure() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         await understand(reply(b"", ("Grip-Hold", "stream")), request("POST", body=LONG))
