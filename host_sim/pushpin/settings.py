@@ -12,6 +12,7 @@ from grip.errors import LocalProtocolError
 from grip.signature import Key
 from host_sim.errors import ConfigError
 from host_sim.fanout.forward import Forwarded
+from host_sim.fanout.proxy import MAX_HELD
 from host_sim.fanout.routes import Route, Routes
 from host_sim.fanout.signer import Signer
 from host_sim.messages import Address
@@ -90,6 +91,7 @@ def load_settings(path: Path | None, given: Overrides) -> tuple[ProxySettings, s
         max_publish_head_bytes=conf.number("handler/push_in_http_max_headers_size", 10_000),
         max_head_bytes=conf.number("runner/client_buffer_size", 8192),
         message_wait_s=conf.number("handler/message_wait", 5000) / 1000,
+        max_held=conf.number("runner/client_maxconn", MAX_HELD),
         compression=conf.switch("runner/allow_compression", default=False),
         forwarded=_forwarded(conf),
         tls_addresses=tuple(_tls(conf, text) for text in conf.parts("runner/https_ports")),

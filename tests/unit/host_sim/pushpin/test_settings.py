@@ -75,13 +75,14 @@ def test_the_file_of_the_fastly_cli(folder: Path) -> None:
     assert settings.address == ("0.0.0.0", 7677)
     assert settings.publish_address == ("127.0.0.1", 5561)
     assert (settings.max_publish_bytes, settings.max_publish_head_bytes) == (65536, 8192)
-    assert (settings.max_head_bytes, settings.message_wait_s) == (8192, 5.0)
+    assert (settings.max_head_bytes, settings.max_held) == (8192, 50_000)
+    assert settings.message_wait_s == 5.0
     key = Key.secret("viceroy_dev_signing_key_dont_use_in_production")
     assert verify(settings.sign(), key, "viceroy", 0).issuer == "viceroy"
     chosen = settings.routes.choose(request(headers=(("Pushpin-Route", "self"),)))
     assert chosen is not None
     assert chosen.port == 7676
-    for unknown in ("runner/client_maxconn", "handler/push_in_spec", "runner/services"):
+    for unknown in ("handler/push_in_spec", "runner/services"):
         assert unknown in warning
     for obeyed in ("sig_key", "http_port", "proxy/debug", "message_wait", "include"):
         assert obeyed not in warning
