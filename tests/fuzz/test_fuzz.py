@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.targets import SEEDS, TARGETS
@@ -45,7 +45,7 @@ def mutations(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_input_is_understood_or_refused(name: str) -> None:
-    @settings(max_examples=150)
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.one_of(mutations(SEEDS[name]), st.binary(max_size=200)))
     def run(data: bytes) -> None:
         TARGETS[name](data)

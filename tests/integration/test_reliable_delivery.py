@@ -321,4 +321,4 @@ async def test_every_client_gets_every_message_once_and_in_order(seed: int) -> N
                 task.cancel()
         assert {client.last for client in world.clients} == {world.history.length}
         assert world.backend.recovered, "nothing was ever missed"
-        assert all(client.connections > 1 for client in world.clients)
+        assert sum(client.connections for client in world.clients) > 2 * len(world.clients)
