@@ -15,10 +15,13 @@ from host_sim.fanout.answers import respond
 from host_sim.fanout.registry import Registry
 from host_sim.messages import Downstream, Request
 
-__all__ = ["MAX_BODY_BYTES", "Publisher"]
+__all__ = ["BODY_TIMEOUT_S", "MAX_BODY_BYTES", "Publisher"]
 
 MAX_BODY_BYTES: Final = 1_000_000
 """How long the body of a publish request may be."""
+
+BODY_TIMEOUT_S: Final = 60.0
+"""How long a publisher may take to send it."""
 
 _TEXT: Final = "text/plain"
 _JSON: Final = "application/json"
@@ -29,12 +32,18 @@ class Publisher:
     """Takes publish requests for one registry."""
 
     def __init__(
-        self, registry: Registry, *, key: str | None = None, max_body_bytes: int = MAX_BODY_BYTES
+        self,
+        registry: Registry,
+        *,
+        key: str | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         """Publish to `registry` for everybody, or for those who know `key`."""
         self._registry = registry
         self._key = key
         self._max_body_bytes = max_body_bytes
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, request: Request, downstream: Downstream) -> None:
         """Answer one request of a publisher."""
@@ -72,8 +81,10 @@ class Publisher:
         if request.body.length is None or not request.headers.has("Content-Length"):
             raise RefusedError(411, "Request requires Content-Length.\n")
         try:
-            body = await request.body.whole(self._max_body_bytes)
+            body = await request.body.whole(self._max_body_bytes, self._body_timeout_s)
         except BodyError as error:
+            if error.timed_out:
+                raise RefusedError(408, "The request took too long.\n") from None
             raise RefusedError(400, f"The request broke off: {error}\n") from None
         if body is None:
             raise RefusedError(400, "Request body too large.\n")

@@ -1,5 +1,6 @@
 """The publish endpoint (GRIP §8.1)."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -22,11 +23,15 @@ BASIC = "Basic " + base64.b64encode(f"service:{KEY}".encode()).decode()
 class Endpoint:
     """A publisher with one subscriber on `room`."""
 
-    def __init__(self, key: str | None = None, max_body_bytes: int = 1000) -> None:
+    def __init__(
+        self, key: str | None = None, max_body_bytes: int = 1000, body_timeout_s: float = 60.0
+    ) -> None:
         self.registry = Registry(Clock())
         self.sink = Sink()
         self.registry.subscribe("room", self.sink)
-        self._publisher = Publisher(self.registry, key=key, max_body_bytes=max_body_bytes)
+        self._publisher = Publisher(
+            self.registry, key=key, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s
+        )
 
     async def ask(
         self,
@@ -166,6 +171,21 @@ async def test_request_that_breaks_off_publishes_nothing() -> None:
         "POST", "/publish/", ("Content-Length", "99"), body=Body(broken(), 99)
     )
     assert answer.status == 400
+    assert endpoint.sink.items == []
+
+
+async def test_request_that_does_not_come_to_its_end_is_given_up() -> None:
+    """RFC 9110 §15.5.9."""
+
+    async def stops() -> AsyncIterator[bytes]:
+        yield BODY[:5]
+        await asyncio.get_running_loop().create_future()
+
+    endpoint = Endpoint(body_timeout_s=0.01)
+    answer = await endpoint.ask(
+        "POST", "/publish/", ("Content-Length", "99"), body=Body(stops(), 99)
+    )
+    assert (answer.status, answer.body) == (408, b"The request took too long.\n")
     assert endpoint.sink.items == []
 
 
