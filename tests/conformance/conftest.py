@@ -67,7 +67,7 @@ def run_in_thread(scenarios: list[Scenario], outcomes: Outcomes) -> None:
             future.set_exception(problem)
 
 
-@pytest.fixture(scope="package")  # so that the thread has ended before anything else runs
+@pytest.fixture(scope="module")  # so that the thread has ended before anything else runs
 def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
     """The outcomes to come of all scenarios that were selected."""
     parameters = [
