@@ -13,14 +13,16 @@ build:
 serve: build
 	@exec .venv/bin/host-sim serve $(SERVE_FLAGS)
 
+# Most tests wait for something most of the time, so more of them run than there are cores; those
+# of one file stay together.
 test: build
-	@$(PY) -m pytest
+	@$(PY) -m pytest -q -n 3 --dist loadfile $(TEST_FLAGS)
 
 check: setup
 	@$(PY) -m ruff format --check
 	@$(PY) -m ruff check
 	@$(PY) -m mypy
-	@$(PY) -m pytest -q -m "not slow and not wasm" tests/unit tests/property
+	@$(PY) -m pytest -q -n 2 -m "not slow and not wasm" tests/unit tests/property
 
 bench: build
 	@$(PY) -m bench $(BENCH_FLAGS)

@@ -47,7 +47,7 @@ def read(*data: bytes) -> list[Outgoing | Close]:
         (frame(Opcode.CLOSE, b"\x0f\xa0bye"), Close(4000, "bye")),
         (frame(Opcode.BINARY, b"x" * MAX_MESSAGE_BYTES), Binary(b"x" * MAX_MESSAGE_BYTES)),
     ],
-    ids=str,
+    ids=["text", "no text", "binary", "ping", "pong", "close", "close code", "large"],  # no masks
 )
 def test_one_frame_is_one_message(data: bytes, message: Outgoing | Close) -> None:
     assert read(data) == [message]
