@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 __all__ = ["PATIENCE_S", "soon"]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 """How long anything that is expected may take; only reached by a failing test."""
 
 
