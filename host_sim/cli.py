@@ -131,6 +131,11 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help="key of Grip-Sig: a secret, or a PEM file for ES256",
     )
+    parser.add_argument(
+        "--compression",
+        action="store_true",
+        help="let WebSocket clients have permessage-deflate (RFC 7692)",
+    )
     _add_common(parser)
 
 

@@ -5,6 +5,7 @@ What a person is to read or paste goes to standard output, logs go to standard e
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -87,6 +88,7 @@ def _proxy(arguments: argparse.Namespace) -> None:
         address=arguments.addr,
         publish_address=arguments.publish_addr,
         publish_key=arguments.publish_key,
+        compression=arguments.compression,
     )
     settings, warning = load_settings(arguments.config, given)
     if warning is not None:
@@ -201,6 +203,7 @@ async def _unless_stopped(work: Awaitable[None], stopping: asyncio.Event) -> boo
 
 def _run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `serve` until it returns; SIGINT and SIGTERM set the event it is given, once."""
+    _allow_many_connections()
 
     async def until_stopped() -> None:
         stopping = asyncio.Event()
@@ -221,6 +224,17 @@ def _run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         make_loop = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(until_stopped())
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files to what the system lets us: each held client is one."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, which has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {

@@ -52,6 +52,7 @@ class Overrides:
         address: where clients connect.
         publish_address: where publishers connect.
         publish_key: what they have to know; there is no such key in the file.
+        compression: switched on, whatever the file says.
     """
 
     routes: tuple[Route, ...] = ()
@@ -60,6 +61,7 @@ class Overrides:
     address: Address | None = None
     publish_address: Address | None = None
     publish_key: str | None = None
+    compression: bool = False
 
 
 def load_settings(path: Path | None, given: Overrides) -> tuple[ProxySettings, str | None]:
@@ -92,7 +94,7 @@ def load_settings(path: Path | None, given: Overrides) -> tuple[ProxySettings, s
         max_head_bytes=conf.number("runner/client_buffer_size", 8192),
         message_wait_s=conf.number("handler/message_wait", 5000) / 1000,
         max_held=conf.number("runner/client_maxconn", MAX_HELD),
-        compression=conf.switch("runner/allow_compression", default=False),
+        compression=given.compression or conf.switch("runner/allow_compression", default=False),
         forwarded=_forwarded(conf),
         tls_addresses=tuple(_tls(conf, text) for text in conf.parts("runner/https_ports")),
         trusted_key=_key(conf, "proxy/upstream_key", trusted) if trusted else None,
@@ -114,6 +116,7 @@ def _settings(given: Overrides) -> ProxySettings:
         address=given.address or ADDRESS,
         publish_address=given.publish_address or PUBLISH_ADDRESS,
         publish_key=given.publish_key,
+        compression=given.compression,
     )
 
 

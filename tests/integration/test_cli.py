@@ -1,5 +1,6 @@
 """The command `host-sim` as people and machines meet it: what it says, and how it ends."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import websockets
 
+from host_sim import Simulator
+from host_sim.simulator import LOCAL_SIG_ISS, LOCAL_SIG_KEY
 from tests.support.artifacts import MANIFEST, artifact
 
 HOST_SIM = [sys.executable, "-m", "host_sim"]
@@ -166,3 +170,29 @@ def test_publish_command_reaches_what_is_held_and_counts_keys() -> None:
             ended = run("publish", "test", "hello", "--url", url, *key)
             assert ended.returncode == code
             assert said in ended.stderr
+
+
+@pytest.mark.wasm
+@pytest.mark.parametrize("flags", [[], ["--compression"]])
+async def test_proxy_command_serves_any_backend_and_compresses_if_told(flags: list[str]) -> None:
+    """The backend is the service itself, which takes signatures of the local key."""
+    async with Simulator(artifact("main"), manifest=MANIFEST) as edge:
+        signed = ["--sig-iss", LOCAL_SIG_ISS, "--sig-key", LOCAL_SIG_KEY]
+        command = [*HOST_SIM, "proxy", "--route", f"app={edge.url}", *signed, *flags]
+        addresses = ["--addr", "127.0.0.1:0", "--publish-addr", "127.0.0.1:0"]
+        process = await asyncio.create_subprocess_exec(
+            *command, *addresses, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        try:
+            printed = await process.stdout.readuntil(b"started\n")
+            found = re.search(rb"fanout +http://(\S+)", printed)
+            assert found is not None
+            url = f"ws://{found[1].decode()}/ws"
+            async with websockets.connect(url, proxy=None) as client:
+                await client.send("x" * 1000)
+                assert await client.recv() == "x" * 1000
+                assert bool(client.protocol.extensions) == bool(flags)
+        finally:
+            process.terminate()
+            await process.wait()
