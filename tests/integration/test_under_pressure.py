@@ -140,7 +140,7 @@ async def crowd(address: Address, *requests: bytes) -> AsyncIterator[list[Raw]]:
 def alive(*kinds: type) -> int:
     """Count the objects of some classes."""
     gc.collect()
-    # By type, not by `isinstance`, which asks proxies of other libraries for the class they stand for.
+    # Not by `isinstance`, which asks lazy objects of other libraries what they stand for.
     return sum(issubclass(type(one), kinds) for one in gc.get_objects())
 
 
