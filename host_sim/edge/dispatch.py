@@ -42,10 +42,8 @@ class Dispatcher:
             match outcome:
                 case Responded(response=response):
                     await relay(response, request, downstream)
-                case HandedOff(to_fanout=True):
-                    await self._to_fanout(outcome, request, downstream)
                 case HandedOff():
-                    await self._to_backend(outcome, request, downstream)
+                    await self._hand_off(outcome, request, downstream)
                 case Failed(status=status, reason=reason):
                     log.error("request %d: %s", request.trace.id, reason)
                     text = f"the service failed; see the log for request {request.trace.id}"
@@ -57,25 +55,16 @@ class Dispatcher:
         finally:
             request.trace.emit()
 
-    async def _to_fanout(
-        self, outcome: HandedOff, request: Request, downstream: Downstream
-    ) -> None:
+    async def _hand_off(self, outcome: HandedOff, request: Request, downstream: Downstream) -> None:
+        """Give the client to Fanout, or pass it through to a backend (§3.2, §3.3)."""
         request.trace.handed_off_to = outcome.backend
         try:
             onward = handed_on(request, outcome)
         except BodyError as error:
             body_lost(request, downstream, error)
             return
-        await self._fanout.take(onward, outcome.backend, downstream)
-
-    async def _to_backend(
-        self, outcome: HandedOff, request: Request, downstream: Downstream
-    ) -> None:
-        """Pass the client through (§3.2, §3.3)."""
-        request.trace.handed_off_to = outcome.backend
-        try:
-            onward = handed_on(request, outcome)
-        except BodyError as error:
-            body_lost(request, downstream, error)
-            return
-        await pass_through(self._upstream.send(onward, outcome.backend), request, downstream)
+        if outcome.to_fanout:
+            await self._fanout.take(onward, outcome.backend, downstream)
+        else:
+            sent = self._upstream.send(onward, outcome.backend)
+            await pass_through(sent, request, downstream)
