@@ -111,6 +111,7 @@ def _proxy(arguments: argparse.Namespace) -> None:
 def _publish(arguments: argparse.Namespace) -> None:
     from grip.errors import LocalProtocolError
     from grip.items import HttpStreamFormat, Item, encode_publish
+    from grip.sse import format_event
 
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
     try:
@@ -126,8 +127,8 @@ def _publish(arguments: argparse.Namespace) -> None:
                 ws_message=item.ws_message if "ws-message" in kept else None,
             )
         if arguments.sse and item.http_stream is not None:
-            event = "".join(f"data: {line}\n" for line in text.split("\n")) + "\n"
-            item = dataclasses.replace(item, http_stream=HttpStreamFormat(content=event.encode()))
+            event = HttpStreamFormat(content=format_event(text))
+            item = dataclasses.replace(item, http_stream=event)
         body = encode_publish([item])
     except LocalProtocolError as error:
         raise ConfigError(str(error)) from error
