@@ -41,6 +41,7 @@ READY_ROUTE = "host-sim-ready"
 _PROGRAM = "pushpin"
 _ATTEMPT_S = 1.0  # a request that comes too early is never answered
 _PAUSE_S = 0.05
+_SETTLE_S = 1.0
 
 _LINE = re.compile(r"\[(\w+)\] \S+ \S+ (.*)")
 _LEVELS = {"ERR": logging.ERROR, "ERROR": logging.ERROR, "WARN": logging.WARNING}
@@ -165,6 +166,9 @@ class Pushpin:
                     if self._listening.done():
                         raise StartError(f"pushpin has ended: {self._said()}")
                     await asyncio.sleep(_PAUSE_S)
+                # Its processes find each other one by one; what they send too early is lost, a
+                # handshake for example, and a hold does not take all the ways there are.
+                await asyncio.sleep(_SETTLE_S)
         except TimeoutError:
             raise StartError(
                 f"pushpin was not ready within {READY_S:g} s: {self._said()}"
