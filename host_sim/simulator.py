@@ -22,8 +22,8 @@ from host_sim.http1.client import HttpClient
 from host_sim.lookups import host_data, send_dynamic
 from host_sim.pushpin.engine import PushpinEngine
 from host_sim.pushpin.running import RunningEngine
-from host_sim.sandbox.engine import check
 from host_sim.sandbox.instance import Sandboxes
+from host_sim.sandbox.loading.engine import check
 from host_sim.sandbox.waiting import Limits
 
 if TYPE_CHECKING:

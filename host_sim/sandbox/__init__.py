@@ -3,11 +3,11 @@
 Where to read, in the order of a request:
 
 - `instance` (`Sandboxes`) takes a request, starts a guest on a thread and waits for its outcome;
-  `engine`, `cache` and `compile` made the component ready before, `linker` tied its imports.
+  `loading` made the component ready before.
 - `guest` runs one instance; `state` is what belongs to it, `waiting` its clock and its bell.
-- A call of the guest crosses the border (`border`): by `direct` and `cells`, or slowly by `public`.
-- It arrives at a plain function in `hostcalls`, which works on `messages`, `headers`, `bodies`,
-  `pipe` and `lookups`, and returns a value or raises `values.WitError`.
+- A call of the guest crosses the `border`.
+- It arrives at a plain function in `hostcalls`, which works on `objects`, `stores` and `data`, and
+  returns a value or raises `border.values.WitError`.
 - The outcome goes back to the event loop; `reuse` may give the sandbox another request.
 
 The guest's thread never touches the event loop but through `waiting`, and the event loop never

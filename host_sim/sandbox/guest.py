@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import wasmtime
 from wasmtime import component as wit
 
-from host_sim.sandbox.border import running
-from host_sim.sandbox.engine import TICK_S, Loaded
+from host_sim.sandbox.border.binding import running
+from host_sim.sandbox.border.values import Stopped
+from host_sim.sandbox.loading.engine import TICK_S, Loaded
 from host_sim.sandbox.output import Lines
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.surroundings import environment
-from host_sim.sandbox.values import Stopped
 
 __all__ = ["run_guest"]
 

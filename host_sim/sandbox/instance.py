@@ -13,13 +13,13 @@ from pathlib import Path
 
 from host_sim.errors import StartError
 from host_sim.messages import Failed, Outcome, Request, Upstream
+from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.data import HostData, SendDynamic
-from host_sim.sandbox.engine import Loaded, load
-from host_sim.sandbox.kv import KvStores
+from host_sim.sandbox.loading.engine import Loaded, load
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
+from host_sim.sandbox.stores.kv import KvStores
 from host_sim.sandbox.threads import Threads
-from host_sim.sandbox.values import Stopped
 from host_sim.sandbox.waiting import STOPPING, Limits, Waiting
 
 __all__ = ["Sandboxes"]

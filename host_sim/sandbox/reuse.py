@@ -7,8 +7,8 @@ parked last. It saves starting an instance, and it is what the vendor's WSGI ada
 import threading
 from collections.abc import Callable
 
+from host_sim.sandbox.border.values import Stopped, WitError
 from host_sim.sandbox.state import Exchange, Sandbox
-from host_sim.sandbox.values import Stopped, WitError
 
 __all__ = ["Parking", "PendingRequest"]
 

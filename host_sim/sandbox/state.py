@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.messages import Failed, HandedOff, Outcome, Request, Responded, Response, Upstream
-from host_sim.sandbox.bodies import GuestBody, close_soon
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import Stopped, WitError
 from host_sim.sandbox.data import DynamicBackend, HostData, SendDynamic
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.kv import KvStores
-from host_sim.sandbox.messages import GuestRequest, phrase
-from host_sim.sandbox.values import Stopped, WitError
+from host_sim.sandbox.objects.bodies import GuestBody, close_soon
+from host_sim.sandbox.objects.messages import GuestRequest, phrase
+from host_sim.sandbox.stores.kv import KvStores
 from host_sim.sandbox.waiting import STOPPING, Waiting
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from host_sim.sandbox.values import Stopped
+from host_sim.sandbox.border.values import Stopped
 
 __all__ = ["STOPPING", "Limits", "Pending", "Waiting"]
 

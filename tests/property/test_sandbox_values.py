@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wasmtime import component as wit
 
-from host_sim.sandbox import direct, public
-from host_sim.sandbox.border import AddFunction, Binding, Resources, running
-from host_sim.sandbox.engine import make_engine
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.values import Case
+from host_sim.sandbox.border import direct, public
+from host_sim.sandbox.border.binding import AddFunction, Binding, Resources, running
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import Case
+from host_sim.sandbox.loading.engine import make_engine
 
 pytestmark = pytest.mark.wasm
 

@@ -1,6 +1,6 @@
 """The host functions, one module per WIT interface, named as in the WIT.
 
-Each is a plain function on plain objects (see `sandbox.values`), registered under its name in the
+Each is a plain function on plain objects (see `border.values`), registered under its name in the
 WIT. `find` imports all of them at its first call.
 """
 
@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from host_sim.sandbox.values import HostFunction
+from host_sim.sandbox.border.values import HostFunction
 
 __all__ = ["find", "interface"]
 

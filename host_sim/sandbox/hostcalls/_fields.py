@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from host_sim.sandbox.headers import MAX_NAME, fitting, nul_list, split_nul_list
-from host_sim.sandbox.messages import GuestMessage
+from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.objects.headers import MAX_NAME, fitting, nul_list, split_nul_list
+from host_sim.sandbox.objects.messages import GuestMessage
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 
 __all__ = [
     "append",

@@ -5,12 +5,12 @@ import json
 from typing import TYPE_CHECKING
 
 from host_sim.body import Body
-from host_sim.sandbox.addresses import to_address
-from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.lookups import Acl
+from host_sim.sandbox.objects.addresses import to_address
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.lookups import Acl
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import Case, WitError
 
 if TYPE_CHECKING:
     from host_sim.sandbox.data import AclEntry

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
+from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import Stopped
 
 __all__ = ["Pollable", "Ready", "is_ready", "new_ready", "select", "select_with_timeout"]
 

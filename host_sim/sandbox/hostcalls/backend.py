@@ -3,12 +3,12 @@
 import dataclasses
 import urllib.parse
 
+from host_sim.sandbox.border.values import HostFunction, WitError
 from host_sim.sandbox.data import BackendFacts
-from host_sim.sandbox.dynamic_backends import Options, describe
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.lookups import Backend, Secret
+from host_sim.sandbox.objects.dynamic_backends import Options, describe
+from host_sim.sandbox.objects.lookups import Backend, Secret
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import HostFunction, WitError
 
 __all__ = [
     "get_host",

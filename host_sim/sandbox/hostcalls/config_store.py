@@ -1,11 +1,11 @@
 """Config stores. Host contract §2.8."""
 
 from host_sim.errors import ConfigError
-from host_sim.sandbox.headers import fitting
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.lookups import ConfigStore
+from host_sim.sandbox.objects.headers import fitting
+from host_sim.sandbox.objects.lookups import ConfigStore
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 
 __all__ = ["get", "open_store"]
 

@@ -2,8 +2,8 @@
 
 import json
 
-from host_sim.sandbox.headers import fitting
 from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
 
 __all__ = ["lookup"]

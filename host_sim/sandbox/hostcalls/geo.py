@@ -2,11 +2,11 @@
 
 import json
 
-from host_sim.sandbox.addresses import to_address
+from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.data import LOOPBACK_GEO
 from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.objects.addresses import to_address
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import Case, WitError
 
 __all__ = ["lookup"]
 

@@ -4,11 +4,11 @@ Trailers can be written and read again, but messages of the simulator carry none
 client or a backend are always empty and the guest's own are not sent.
 """
 
-from host_sim.sandbox.bodies import GuestBody
-from host_sim.sandbox.headers import nul_list
+from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.headers import nul_list
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import Case, WitError
 
 __all__ = [
     "append",

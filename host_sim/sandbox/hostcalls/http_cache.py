@@ -1,9 +1,9 @@
 """The HTTP cache, which there is none of here: SDKs fall back to sending. Host contract §2.11."""
 
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.messages import GuestRequest
+from host_sim.sandbox.objects.messages import GuestRequest
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 
 __all__ = ["get_suggested_cache_key", "is_request_cacheable", "transaction_lookup"]
 

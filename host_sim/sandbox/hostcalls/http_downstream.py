@@ -6,14 +6,14 @@ Host contract §2.6 and §1.4. There is no TLS towards clients here, so nothing 
 from typing import Any
 
 from host_sim.messages import Request
-from host_sim.sandbox.addresses import from_text
-from host_sim.sandbox.bodies import GuestBody
-from host_sim.sandbox.headers import HeaderTable, fitting, nul_list
+from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.messages import GuestRequest
+from host_sim.sandbox.objects.addresses import from_text
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.headers import HeaderTable, fitting, nul_list
+from host_sim.sandbox.objects.messages import GuestRequest
 from host_sim.sandbox.reuse import PendingRequest
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import Case, WitError
 
 __all__ = [
     "await_request",

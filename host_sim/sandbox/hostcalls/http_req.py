@@ -11,14 +11,14 @@ from typing import Any
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.messages import HandedOff, Response
-from host_sim.sandbox.bodies import GuestBody, close_soon
-from host_sim.sandbox.headers import fitting
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._fields import register
-from host_sim.sandbox.lookups import Backend
-from host_sim.sandbox.messages import GuestRequest, GuestResponse, Uri, request_of
+from host_sim.sandbox.objects.bodies import GuestBody, close_soon
+from host_sim.sandbox.objects.headers import fitting
+from host_sim.sandbox.objects.lookups import Backend
+from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse, Uri, request_of
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 from host_sim.sandbox.waiting import Pending, Waiting
 
 __all__ = [

@@ -6,12 +6,12 @@ Host contract §1.3 and §2.3.
 import logging
 
 from host_sim.body import Body
-from host_sim.sandbox.bodies import GuestBody
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._fields import register
-from host_sim.sandbox.messages import GuestResponse, response_of
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.messages import GuestResponse, response_of
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 
 __all__ = [
     "close",

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from host_sim.body import Body
-from host_sim.sandbox.bodies import GuestBody
-from host_sim.sandbox.headers import fitting
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.kv import Entry, KvStore
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.stores.kv import Entry, KvStore
 
 __all__ = [
     "Done",

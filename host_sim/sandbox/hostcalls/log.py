@@ -1,10 +1,10 @@
 """Log endpoints. Host contract §2.9."""
 
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.lookups import Endpoint
+from host_sim.sandbox.objects.lookups import Endpoint
 from host_sim.sandbox.output import log_line
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 
 __all__ = ["open_endpoint", "write"]
 

@@ -1,9 +1,9 @@
 """Secret stores. Host contract §2.8."""
 
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
-from host_sim.sandbox.lookups import Secret, SecretStore
+from host_sim.sandbox.objects.lookups import Secret, SecretStore
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import WitError
 
 __all__ = ["from_bytes", "get", "open_store", "plaintext"]
 

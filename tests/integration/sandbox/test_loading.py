@@ -12,9 +12,9 @@ import wasmtime
 
 from host_sim.errors import StartError
 from host_sim.messages import Failed, Responded
-from host_sim.sandbox.engine import load, make_engine
 from host_sim.sandbox.instance import Sandboxes
-from host_sim.sandbox.linker import choose_border
+from host_sim.sandbox.loading.engine import load, make_engine
+from host_sim.sandbox.loading.linker import choose_border
 from tests.support.sandbox import Scripted, Upstream, build_guest
 
 pytestmark = pytest.mark.wasm
@@ -197,12 +197,12 @@ async def test_loading_can_be_given_up(tmp_path: Path) -> None:
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
     async with asyncio.timeout(30):
-        while "sandbox.compile" not in await asyncio.to_thread(compilers):  # noqa: ASYNC110
+        while "loading.compile" not in await asyncio.to_thread(compilers):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert "sandbox.compile" not in compilers()
+    assert "loading.compile" not in compilers()
     assert not list((tmp_path / "cache").glob("*.cwasm"))
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from host_sim.body import Body
 from host_sim.errors import BodyError
-from host_sim.sandbox.bodies import GuestBody
-from host_sim.sandbox.pipe import CHUNKS
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.pipe import CHUNKS
 from host_sim.sandbox.waiting import Limits, Waiting
 from tests.support.waiting import soon
 

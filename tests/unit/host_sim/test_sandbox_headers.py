@@ -3,9 +3,9 @@
 import pytest
 
 from grip.headers import Headers
-from host_sim.sandbox.addresses import from_text, to_address
-from host_sim.sandbox.headers import HeaderTable, fitting, nul_list, split_nul_list
-from host_sim.sandbox.values import Case, WitError
+from host_sim.sandbox.border.values import Case, WitError
+from host_sim.sandbox.objects.addresses import from_text, to_address
+from host_sim.sandbox.objects.headers import HeaderTable, fitting, nul_list, split_nul_list
 
 
 def table(*names: str) -> HeaderTable:

@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.messages import Uri
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import Stopped, WitError
+from host_sim.sandbox.objects.messages import Uri
 from host_sim.sandbox.output import MAX_LINE, Lines
 from host_sim.sandbox.threads import Threads
-from host_sim.sandbox.values import Stopped, WitError
 
 
 def test_handles_are_never_used_twice() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from host_sim.sandbox.values import Stopped
+from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.waiting import STOPPING, Limits, Waiting
 
 

@@ -17,9 +17,9 @@ import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import component as wit
 
-from host_sim.sandbox.border import Resources
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.values import Case
+from host_sim.sandbox.border.binding import Resources
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import Case
 
 __all__ = ["Call", "Cell", "Lift", "Lower", "lift_for", "lower_for"]
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.messages import Request, Response
-from host_sim.sandbox.headers import HeaderTable
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.objects.headers import HeaderTable
 
 __all__ = [
     "GuestMessage",

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host_sim.errors import StartError
-from host_sim.sandbox.cache import Cache, default_folder
+from host_sim.sandbox.loading.cache import Cache, default_folder
 
 if TYPE_CHECKING:
     import wasmtime
 
-    from host_sim.sandbox.linker import Border, Linked
+    from host_sim.sandbox.loading.linker import Border, Linked
 
 __all__ = ["SETTINGS", "TICK_S", "Loaded", "Ticker", "check", "load", "make_engine"]
 
@@ -80,7 +80,7 @@ async def load(component: Path, *, folder: Path | None = None, border: str | Non
     with Cache(folder or default_folder()) as cache:
         path, _ = await asyncio.gather(  # side by side: hashing and importing wasmtime
             asyncio.to_thread(cache.path, component, " ".join(SETTINGS)),
-            asyncio.to_thread(importlib.import_module, "host_sim.sandbox.linker"),
+            asyncio.to_thread(importlib.import_module, "host_sim.sandbox.loading.linker"),
         )
         ready = await asyncio.to_thread(_open, path, border) if path.exists() else None
         cached = ready is not None
@@ -130,7 +130,7 @@ def _open(path: Path, wanted: str | None) -> "tuple[wasmtime.Engine, Border, Lin
     import wasmtime
     from wasmtime.component import Component
 
-    from host_sim.sandbox.linker import choose_border, link
+    from host_sim.sandbox.loading.linker import choose_border, link
 
     engine = make_engine()
     try:
@@ -150,7 +150,7 @@ async def _compile(component: Path, output: Path) -> None:
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "host_sim.sandbox.compile", str(component), str(output)),
+        *(sys.executable, "-m", "host_sim.sandbox.loading.compile", str(component), str(output)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -14,12 +14,12 @@ import wasmtime
 from wasmtime import component as wit
 
 from host_sim.errors import StartError
-from host_sim.sandbox import direct, public
-from host_sim.sandbox.border import AddFunction, Binding, Resources, drop, running
+from host_sim.sandbox.border import direct, public
+from host_sim.sandbox.border.binding import AddFunction, Binding, Resources, drop, running
+from host_sim.sandbox.border.selftest import Nobody, works
+from host_sim.sandbox.border.values import HostFunction, Stopped
 from host_sim.sandbox.hostcalls import find
-from host_sim.sandbox.selftest import Nobody, works
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.values import HostFunction, Stopped
 
 __all__ = ["Border", "Linked", "choose_border", "link"]
 

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterable
 
 from host_sim.body import Body
 from host_sim.errors import BodyError
-from host_sim.sandbox.headers import HeaderTable
-from host_sim.sandbox.pipe import Pipe
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.objects.headers import HeaderTable
+from host_sim.sandbox.objects.pipe import Pipe
 from host_sim.sandbox.waiting import Pending, Waiting
 
 __all__ = ["GuestBody", "close_soon"]

@@ -3,8 +3,8 @@
 import dataclasses
 import re
 
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.data import DynamicBackend
-from host_sim.sandbox.values import WitError
 
 __all__ = ["Options", "describe"]
 

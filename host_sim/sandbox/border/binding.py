@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wasmtime import component as wit
 
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.values import HostFunction, Stopped, WitError
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import HostFunction, Stopped, WitError
 
 if TYPE_CHECKING:
     from wasmtime import StoreContext

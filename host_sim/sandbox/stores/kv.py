@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.values import WitError
 
 __all__ = ["Entry", "KvStore", "KvStores"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import wasmtime
 from wasmtime import component as wit
 
-from host_sim.sandbox.border import AddFunction, Binding, Owner, Resources, running
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.binding import AddFunction, Binding, Owner, Resources, running
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import WitError
 
 __all__ = ["Nobody", "works"]
 

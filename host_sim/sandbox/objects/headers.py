@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from grip.headers import Headers
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.values import WitError
 
 __all__ = ["MAX_NAME", "HeaderTable", "fitting", "nul_list", "split_nul_list"]
 

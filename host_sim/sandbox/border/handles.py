@@ -4,7 +4,7 @@ One table for all resource types, because the WIT makes one type of several thin
 answers, pollables). Numbers are not used again, so a stale one can never mean something else.
 """
 
-from host_sim.sandbox.values import Stopped
+from host_sim.sandbox.border.values import Stopped
 
 __all__ = ["Handles"]
 

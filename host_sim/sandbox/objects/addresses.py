@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from host_sim.sandbox.values import Case
+from host_sim.sandbox.border.values import Case
 
 __all__ = ["from_text", "to_address"]
 

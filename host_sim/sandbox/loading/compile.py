@@ -1,4 +1,4 @@
-"""Compiles a component to native code: `python -m host_sim.sandbox.compile COMPONENT OUTPUT`.
+"""Compiles a component: `python -m host_sim.sandbox.loading.compile COMPONENT OUTPUT`.
 
 A process of its own, because compiling takes seconds on all cores and hundreds of megabytes, none
 of which the server should keep, and because it can be ended at any moment. What is wrong with the
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from host_sim.sandbox.engine import make_engine
+from host_sim.sandbox.loading.engine import make_engine
 
 __all__ = ["compile_component", "main"]
 

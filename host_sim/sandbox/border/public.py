@@ -13,9 +13,9 @@ from typing import Any
 import wasmtime
 from wasmtime import component as wit
 
-from host_sim.sandbox.border import Binding, Resources, current
-from host_sim.sandbox.handles import Handles
-from host_sim.sandbox.values import Case, WitError
+from host_sim.sandbox.border.binding import Binding, Resources, current
+from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.values import Case, WitError
 
 __all__ = ["add_function", "mend", "watch"]
 

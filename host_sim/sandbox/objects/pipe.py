@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from host_sim.errors import BodyError
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.waiting import Waiting
 
 if TYPE_CHECKING:

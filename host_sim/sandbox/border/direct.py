@@ -19,9 +19,9 @@ import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import component as wit
 
-from host_sim.sandbox.border import Binding, Resources, current
-from host_sim.sandbox.cells import Call, Lift, Lower, lift_for, lower_for
-from host_sim.sandbox.values import WitError
+from host_sim.sandbox.border.binding import Binding, Resources, current
+from host_sim.sandbox.border.cells import Call, Lift, Lower, lift_for, lower_for
+from host_sim.sandbox.border.values import WitError
 
 __all__ = ["add_function", "known_version", "watch"]
 
