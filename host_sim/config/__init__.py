@@ -6,7 +6,7 @@ against the working directory of the process, as Viceroy does. Source: compute-h
 """
 
 from host_sim.config.backends import Backend, ClientCertificate, Health
-from host_sim.config.lookups import AclEntry, Geolocation, ShieldingSite
+from host_sim.config.lookups import AclEntry, Geolocation, Records, ShieldingSite
 from host_sim.config.manifest import Manifest, load_manifest
 from host_sim.config.stores import Contents, KvItem
 
@@ -19,6 +19,7 @@ __all__ = [
     "Health",
     "KvItem",
     "Manifest",
+    "Records",
     "ShieldingSite",
     "load_manifest",
 ]

@@ -146,7 +146,7 @@ def _health(table: Table) -> Health:
         return Health(given.lower() if isinstance(given, str) else given)
     except ValueError:
         shown = given if isinstance(given, str) else "not a string"
-        expected = "expected 'unknown', 'healthy' or 'unhealthy'"
+        expected = "expected 'unknown', 'healthy', or 'unhealthy'"
         raise InvalidError(f"'health' field has invalid value '{shown}' ({expected})") from None
 
 
@@ -176,9 +176,10 @@ def _pem(given: object) -> list[str]:
             return [pem for item in given for pem in _pem(item)]
         case {"file": str(file), **others} if not others:
             try:
-                return _pem(read_bytes(file).decode("utf-8", "replace"))
+                text = read_bytes(file).decode("utf-8", "replace")
             except InvalidError as error:
                 raise _bad_ca(str(error)) from error
+            return _pem(text)
         case {"value": str(value), **others} if not others:
             return _pem(value)
         case _:
@@ -191,7 +192,7 @@ def _client_certificate(table: Table) -> ClientCertificate | None:
         return None
     own = Table(given, "expected a table for 'client_certificate'")
     certificate, key = _given_or_read(own, "certificate"), _given_or_read(own, "key")
-    own.finish()
+    own.ignore_rest("client_certificate")
     if _CERTIFICATE not in certificate:
         raise InvalidError("no certificates found in 'client_certificate'")
     keys = len(_PRIVATE_KEY.findall(key))
@@ -202,8 +203,8 @@ def _client_certificate(table: Table) -> ClientCertificate | None:
 
 def _given_or_read(table: Table, key: str) -> str:
     text, file = table.string(key), table.string(f"{key}_file")
-    if text is not None:
-        return text
-    if file is None:
+    if file is not None:
+        return read_bytes(file).decode("utf-8", "replace")
+    if text is None:
         raise InvalidError(f"missing '{key}' or '{key}_file' in 'client_certificate'")
-    return read_bytes(file).decode("utf-8", "replace")
+    return text

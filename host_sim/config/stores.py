@@ -17,6 +17,7 @@ MAX_KV_KEY_BYTES = 1024
 
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _KV_FORBIDDEN = re.compile(r"[\r\n#;?^|]")
+_KV_ODD = re.compile("[\0-\x20\ufffe\uffff]")
 
 type Contents = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """A config store: its entries, or what reads its file anew and may raise `ConfigError`."""
@@ -70,23 +71,23 @@ def _checked_contents(given: object, otherwise: str) -> dict[str, str]:
     return given
 
 
-def parse_kv_store(definition: object) -> dict[str, KvItem]:
+def parse_kv_store(name: str, definition: object) -> dict[str, KvItem]:
     """Return the first contents of a KV store from its array, or from the JSON file it names."""
     if isinstance(definition, dict):
-        return _kv_file(_named_json(definition))
+        return _kv_file(name, _named_json(name, definition))
     items: dict[str, KvItem] = {}
     for table in _array(definition):
         key = _kv_key(table.take("key"))
         items[key] = _kv_item(table)
-        table.finish()
+        table.ignore_rest(name)
     return items
 
 
-def _named_json(definition: dict[str, object]) -> dict[str, object]:
+def _named_json(name: str, definition: dict[str, object]) -> dict[str, object]:
     """Return the object in the JSON file that a table names by `file` and `format`."""
     table = Table(definition)
     file, form = table.string("file"), table.string("format")
-    table.finish()
+    table.ignore_rest(name)
     if file is None or form is None:
         raise InvalidError("a store in a file needs both 'file' and 'format'")
     if form != "json":
@@ -103,7 +104,7 @@ def _array(definition: object) -> list[Table]:
     return [Table(entry, "expected a table for each entry") for entry in definition]
 
 
-def _kv_file(content: dict[str, object]) -> dict[str, KvItem]:
+def _kv_file(name: str, content: dict[str, object]) -> dict[str, KvItem]:
     items: dict[str, KvItem] = {}
     for key, value in content.items():
         if isinstance(value, str):
@@ -111,12 +112,14 @@ def _kv_file(content: dict[str, object]) -> dict[str, KvItem]:
         else:
             table = Table(value, f"expected a string or an object for '{key}'")
             items[_kv_key(key)] = _kv_item(table)
-            table.finish()
+            table.ignore_rest(name)
     return items
 
 
 def _kv_item(table: Table) -> KvItem:
-    sources = {key: table.take(key) for key in ("data", "file", "path")}
+    sources = {key: table.take(key) for key in ("data", "file")}
+    old_file = table.take("path")
+    sources["file"] = old_file if sources["file"] is None else sources["file"]
     metadata = table.take("metadata")
     if metadata is not None and not isinstance(metadata, str):
         raise InvalidError("'metadata' field was not a string")
@@ -130,8 +133,11 @@ def _kv_key(key: object) -> str:
         raise InvalidError(f"expected a key of 1 to {MAX_KV_KEY_BYTES} bytes, got {key[:20]!r}")
     if _KV_FORBIDDEN.search(key):
         raise InvalidError(f"expected a key without line ends and any of '#;?^|', got {key!r}")
-    if key in (".", "..") or "./" in key or key.startswith(".well-known/acme-challenge"):
+    relative = key in (".", "..") or "./" in key or key.endswith(("/.", "/.."))
+    if relative or key.startswith(".well-known/acme-challenge"):
         raise InvalidError(f"expected a key that is no relative or reserved path, got {key!r}")
+    if _KV_ODD.fullmatch(key):
+        raise InvalidError(f"expected a key that is more than {key!r}")
     return key
 
 
@@ -159,7 +165,7 @@ def parse_secret_store(name: str, definition: object) -> dict[str, bytes]:
         raise InvalidError("expected a store name of 1 to 255 letters, digits, '_', '.' and '-'")
     secrets: dict[str, bytes] = {}
     if isinstance(definition, dict):
-        for key, value in _named_json(definition).items():
+        for key, value in _named_json(name, definition).items():
             if not isinstance(value, str):
                 raise InvalidError(f"expected a string for '{key}'")
             secrets[_secret_key(key)] = value.encode()
@@ -167,7 +173,7 @@ def parse_secret_store(name: str, definition: object) -> dict[str, bytes]:
     for table in _array(definition):
         key = _secret_key(table.required_string("key"))
         secrets[key] = _one_of({source: table.take(source) for source in ("data", "file", "env")})
-        table.finish()
+        table.ignore_rest(name)
     return secrets
 
 

@@ -1,16 +1,19 @@
 """Taking keys out of a TOML table, with the complaints of compute-host §4.1.
 
-Every key is asked for by name and type; `finish` refuses the rest, so a misspelt key is never
-silently ignored.
+Every key is asked for by name and type; `finish` refuses the rest. Where Viceroy takes no notice of
+other keys, `ignore_rest` warns of them, so that a misspelt key is never silently ignored.
 """
 
 import difflib
 import json
+import logging
 from pathlib import Path
 
 from host_sim.errors import HostSimError
 
 __all__ = ["InvalidError", "Table", "read_bytes", "read_json"]
+
+_log = logging.getLogger("host_sim.config")
 
 
 class InvalidError(HostSimError):
@@ -84,9 +87,16 @@ class Table:
     def finish(self) -> None:
         """Refuse keys that nobody asked for."""
         for key in self._left:
-            close = difflib.get_close_matches(key, self._known, n=1)
-            meant = f" (did you mean '{close[0]}'?)" if close else ""
-            raise InvalidError(f"unrecognized key '{key}'{meant}")
+            raise InvalidError(f"unrecognized key '{key}'{self._meant(key)}")
+
+    def ignore_rest(self, name: str) -> None:
+        """Warn of keys that nobody asked for, in the definition called `name`."""
+        for key in self._left:
+            _log.warning("'%s': key '%s' is ignored%s", name, key, self._meant(key))
+
+    def _meant(self, key: str) -> str:
+        close = difflib.get_close_matches(key, self._known, n=1)
+        return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def read_bytes(file: str) -> bytes:

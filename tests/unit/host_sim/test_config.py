@@ -1,6 +1,7 @@
 """`fastly.toml` as Viceroy reads it (compute-host §4)."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,36 @@ def test_name_and_service_id(load: Load) -> None:
         ('manifest_version = "3"', "error parsing `fastly.toml`: expected an integer for"),
         ("manifest_version = true", "error parsing `fastly.toml`: expected an integer for"),
         ("manifest_version = 4", "unsupported manifest version 4; max supported version is 3"),
+        ("manifest_version = -1", "error parsing `fastly.toml`: expected an integer of 0 or more"),
+        ("manifest_version = 3.0", "error parsing `fastly.toml`: expected an integer for"),
+        ("description = 1", "error parsing `fastly.toml`: expected a string for 'description'"),
+        ("language = []", "error parsing `fastly.toml`: expected a string for 'language'"),
+        ('authors = "me"', "error parsing `fastly.toml`: expected an array of strings for 'author"),
+        ("authors = [1]", "error parsing `fastly.toml`: expected an array of strings for 'author"),
         ("local_server = 1", "error parsing `fastly.toml`: expected a table for 'local_server'"),
-        ("[local_server]\nbackends = 1", "error parsing `fastly.toml`: expected a table for"),
+        *(
+            (
+                f"[local_server]\n{key} = 1",
+                f"error parsing `fastly.toml`: expected a table for '{key}",
+            )
+            for key in (
+                *("backends", "config_stores", "dictionaries", "kv_stores", "object_stores"),
+                *("object_store", "secret_stores", "geolocation", "device_detection", "acls"),
+                "shielding_sites",
+            )
+        ),
+        (
+            "[local_server]\nconfig_stores = {}\ndictionaries = {}",
+            "error parsing `fastly.toml`: 'dictionaries' and 'config_stores' are two names of one",
+        ),
+        (
+            "[local_server]\nkv_stores = {}\nobject_store = {}",
+            "error parsing `fastly.toml`: 'object_store' and 'kv_stores' are two names of one",
+        ),
+        (
+            '[local_server]\nfake_valid_fastly_keys = "k"',
+            "error parsing `fastly.toml`: expected an array of strings for 'fake_valid",
+        ),
     ],
 )
 def test_a_bad_file_is_refused(load: Load, text: str, message: str) -> None:
@@ -104,8 +133,23 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^error reading '.*none.toml': No such file"):
         load_manifest(tmp_path / "none.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match=r"^error parsing `fastly\.toml`: "):
+    with pytest.raises(ConfigError, match=r"^error reading '.*bytes.toml': 'utf-8' codec"):
         load_manifest(tmp_path / "bytes.toml")
+
+
+def test_what_only_the_cli_reads_may_be_anything(load: Load) -> None:
+    """§4.4"""
+    manifest = load(
+        'service_id = 1\nprofile = []\ncloned_from = 2\n[scripts]\nbuild = 3\nenv_vars = "x"\n'
+        '[setup]\nbackends = 1\n[setup.products.fanout]\nenable = "yes"\n'
+        "[local_server]\nviceroy_version = 1\n[local_server.pushpin]\nproxy_port = true\n"
+        '[local_server.websockets_passthrough]\nenable = "no"'
+    )
+    assert manifest == Manifest()
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_the_file(load: Load) -> None:
+    assert load("\ufeffname = 'x'").name == "x"
 
 
 def test_our_own_manifest_is_fit() -> None:
@@ -154,6 +198,7 @@ def test_parts_of_a_url(load: Load, url: str, expected: tuple[object, ...]) -> N
     ("body", "reason"),
     [
         ("", "missing 'url' field"),
+        ('ca_certificate = {file = "blank.pem"}', "'ca_certificate' field is empty"),
         ("url = 1", "'url' field was not a string"),
         ('url = "x"', "invalid url: expected http(s)://HOST[:PORT][/PATH], got 'x'"),
         ('url = ""', "invalid url: expected http(s)://HOST[:PORT][/PATH], got ''"),
@@ -197,6 +242,7 @@ def test_parts_of_a_url(load: Load, url: str, expected: tuple[object, ...]) -> N
 )
 def test_a_bad_backend_is_refused(load: Load, body: str, reason: str) -> None:
     """§4.1, the table of reasons; a suggestion may follow an unrecognized key."""
+    load.write("blank.pem", "\n")
     url = "" if "url" in body or "missing 'url'" in reason else 'url = "http://x"\n'
     assert load.bad_backend(url + body).startswith(reason)
 
@@ -248,10 +294,10 @@ def test_config_stores(load: Load) -> None:
         '[local_server.config_stores.a]\nformat = "inline-toml"\n'
         '[local_server.config_stores.a.contents]\nx = "y"\n"é" = ""\n'
         '[local_server.config_stores.b]\nformat = "json"\nfile = "c.json"\n'
-        '[local_server.dictionaries.c]\nformat = "inline-toml"\ncontents = {}'
     ).config_stores
     assert stores["a"] == {"x": "y", "é": ""}
-    assert stores["c"] == {}
+    old = load('[local_server.dictionaries.c]\nformat = "inline-toml"\ncontents = {}')
+    assert old.config_stores == {"c": {}}
     read = stores["b"]
     assert callable(read)
     assert read() == {"k": "1"}
@@ -295,16 +341,17 @@ def test_kv_stores(load: Load) -> None:
         "[local_server.kv_stores]\nempty = []\n"
         'array = [{key = "a", data = "x"}, {key = "b", path = "data.bin", metadata = "m"}]\n'
         'file = {file = "kv.json", format = "json"}\n'
-        '[[local_server.object_stores.old]]\nkey = "k"\nfile = "data.bin"\n'
-        '[[local_server.object_store.older]]\nkey = "k"\ndata = ""\n'
+        'both = [{key = "a", file = "data.bin", path = "none"}]'
     ).kv_stores
     assert stores == {
         "empty": {},
         "array": {"a": KvItem(b"x"), "b": KvItem(b"from a file", "m")},
         "file": {"a": KvItem(b"text"), "b": KvItem(b"from a file", "m")},
-        "old": {"k": KvItem(b"from a file")},
-        "older": {"k": KvItem(b"")},
+        "both": {"a": KvItem(b"from a file")},
     }
+    for name in ("object_stores", "object_store"):
+        old = load(f'[[local_server.{name}.old]]\nkey = "k"\ndata = ""\n')
+        assert old.kv_stores == {"old": {"k": KvItem(b"")}}
 
 
 @pytest.mark.parametrize(
@@ -314,11 +361,10 @@ def test_kv_stores(load: Load) -> None:
         ("[1]", "expected a table for each entry"),
         ('[{data = "x"}]', "missing 'key' field"),
         ('[{key = 1, data = "x"}]', "'key' field was not a string"),
-        ('[{key = "a"}]', "expected exactly one of 'data', 'file', 'path', got 0"),
+        ('[{key = "a"}]', "expected exactly one of 'data', 'file', got 0"),
         ('[{key = "a", data = "x", file = "y"}]', "expected exactly one of"),
         ('[{key = "a", data = 1}]', "'data' field was not a string"),
         ('[{key = "a", data = "x", metadata = 1}]', "'metadata' field was not a string"),
-        ('[{key = "a", data = "x", meta = "y"}]', "unrecognized key 'meta' (did you mean 'metadat"),
         ('[{key = "a", file = "none"}]', "error reading 'none': No such file"),
         ('{file = "x"}', "a store in a file needs both 'file' and 'format'"),
         ('{format = "json"}', "a store in a file needs both 'file' and 'format'"),
@@ -331,6 +377,10 @@ def test_kv_stores(load: Load) -> None:
         ('[{key = "a\\nb", data = ""}]', "expected a key without line ends"),
         ('[{key = "..", data = ""}]', "expected a key that is no relative or reserved path"),
         ('[{key = "a/../b", data = ""}]', "expected a key that is no relative or reserved path"),
+        ('[{key = "a/..", data = ""}]', "expected a key that is no relative or reserved path"),
+        ('[{key = "a/.", data = ""}]', "expected a key that is no relative or reserved path"),
+        ('[{key = "\\t", data = ""}]', "expected a key that is more than '\\t'"),
+        ('[{key = "\\uffff", data = ""}]', "expected a key that is more than"),
         ('[{key = ".well-known/acme-challenge/x", data = ""}]', "expected a key that is no"),
     ],
 )
@@ -388,8 +438,15 @@ def test_geolocation(load: Load) -> None:
         '[local_server.geolocation.addresses."192.0.2.1"]\ncity = "A"\nlatitude = 1.5'
     )
     assert inline.geolocation == Geolocation(False, {"192.0.2.1": {"city": "A", "latitude": 1.5}})
-    file = load('[local_server.geolocation]\nformat = "json"\nfile = "geo.json"')
-    assert file.geolocation == Geolocation(True, {"::1": {"city": "B"}})
+    file = load('[local_server.geolocation]\nformat = "json"\nfile = "geo.json"').geolocation
+    assert file.use_default_loopback
+    assert callable(file.addresses)
+    assert file.addresses() == {"::1": {"city": "B"}}
+    load.write("geo.json", {"2001:DB8:0::1": {"city": ["C"]}})
+    assert file.addresses() == {"2001:db8::1": {"city": ["C"]}}
+    load.write("geo.json", "[")
+    with pytest.raises(ConfigError, match=r"^invalid configuration for 'geolocation_mapping': "):
+        file.addresses()
     switch = load("[local_server.geolocation]\nuse_default_loopback = false")
     assert switch.geolocation == Geolocation(False, {})
 
@@ -400,6 +457,42 @@ def test_device_detection(load: Load) -> None:
         '[local_server.device_detection.user_agents."UA 1.0".device]\nname = "x"'
     )
     assert manifest.device_detection == {"UA 1.0": {"device": {"name": "x"}}}
+    assert load("[local_server.device_detection]").device_detection == {}
+    load.write("devices.json", {"a": {"b": [1]}})
+    read = load(
+        '[local_server.device_detection]\nformat = "json"\nfile = "devices.json"'
+    ).device_detection
+    assert callable(read)
+    load.write("devices.json", {"c": {}})
+    assert read() == {"c": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[kv_stores.s]]\nkey = "k"\ndata = ""\nmeta = ""', "'s': key 'meta' is ignored (did you"),
+        ('[[secret_stores.s]]\nkey = "k"\ndata = ""\nx = 1', "'s': key 'x' is ignored"),
+        (
+            '[kv_stores.s]\nfile = "o.json"\nformat = "json"\nfiel = 1',
+            "'s': key 'fiel' is ignored (",
+        ),
+        ('[acls.a]\nfile = "acl.json"\nop = 1', "'a': key 'op' is ignored"),
+        (
+            "[geolocation]\nfromat = 1",
+            "'geolocation_mapping': key 'fromat' is ignored (did you mean ",
+        ),
+        ("[device_detection]\nfile = 1", "'device_detection_mapping': key 'file' is ignored"),
+    ],
+)
+def test_keys_that_viceroy_ignores_are_warned_of(
+    load: Load, caplog: pytest.LogCaptureFixture, text: str, said: str
+) -> None:
+    load.write("o.json", {})
+    load.write("acl.json", {"entries": []})
+    opening = re.match(r"\[+", text)
+    assert opening is not None
+    load(f"{opening[0]}local_server.{text[opening.end() :]}")
+    assert said in caplog.text
 
 
 def test_acls_sites_and_keys(load: Load) -> None:
@@ -408,7 +501,7 @@ def test_acls_sites_and_keys(load: Load) -> None:
     )
     manifest = load(
         '[local_server]\nfake_valid_fastly_keys = ["k"]\nacls = {a = "acl.json", '
-        'b = {file = "acl.json"}}\n[local_server.shielding_sites]\nhere = "local"\n'
+        'b = {file = "acl.json"}}\n[local_server.shielding_sites]\nhere = "Local"\n'
         'there = {encrypted = "https://x", unencrypted = "http://x"}'
     )
     assert manifest.acls == {name: (AclEntry("1.2.0.0/16", "BLOCK"),) for name in ("a", "b")}
@@ -422,31 +515,60 @@ def test_acls_sites_and_keys(load: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("geolocation = 1", "'geolocation': definition was not provided as a TOML table"),
-        ('geolocation = {format = "xml"}', "'geolocation': 'xml' is not a valid format"),
-        ('geolocation = {format = "inline-toml"}', "'geolocation': missing 'addresses' field"),
-        ("geolocation = {fromat = 1}", "unrecognized key 'fromat' (did you mean 'format'?)"),
+        ("geolocation = {use_default_loopback = 1}", "'use_default_loopback' field was not a boo"),
+        ('geolocation = {format = ""}', "'geolocation_mapping': 'format' field is empty"),
+        ("geolocation = {format = 1}", "'geolocation_mapping': 'format' field was not a string"),
+        ('geolocation = {format = "xml"}', "'geolocation_mapping': 'xml' is not a valid format"),
+        ('geolocation = {format = "inline-toml"}', "missing 'addresses' field"),
+        ('geolocation = {format = "json"}', "'geolocation_mapping': missing 'file' field"),
+        ('geolocation = {format = "json", file = "list.json"}', "'list.json' is not a JSON object"),
+        ('geolocation = {format = "json", file = "no"}', "error reading 'no': No such file"),
         (
             'geolocation = {format = "inline-toml", addresses = {x = {}}}',
-            "'geolocation': IP address not valid: 'x'",
+            "'geolocation_mapping': IP address not valid: 'x'",
         ),
         ('geolocation = {format = "inline-toml", addresses = 1}', "'addresses' was not provided"),
-        ('geolocation = {format = "inline-toml", addresses = {x = 1}}', "expected a table for 'x'"),
-        ("device_detection = {}", "'device_detection': missing 'format' field"),
+        (
+            'geolocation = {format = "inline-toml", addresses = {"::1" = 1}}',
+            "expected a table for '::1'",
+        ),
+        (
+            'geolocation = {format = "inline-toml", addresses = {"::1" = {a = [1]}}}',
+            "expected strings, numbers and booleans for '::1'",
+        ),
+        (
+            'device_detection = {format = "inline-toml", user_agents = {a = {b = {c = []}}}}',
+            "expected strings, numbers, booleans and tables for 'a'",
+        ),
+        ('device_detection = {format = "inline-toml"}', "missing 'user_agents' field"),
+        ('device_detection = {format = "csv"}', "'device_detection_mapping': 'csv' is not a valid"),
         ("acls = {a = 1}", "'a': expected a path, or a table with 'file'"),
         ('acls = {a = "none.json"}', "'a': error reading 'none.json'"),
         ('acls = {a = "list.json"}', "'a': expected an object with a list 'entries'"),
         ('acls = {a = "bad.json"}', "'a': invalid prefix: "),
+        ('acls = {a = "plain.json"}', "'a': invalid prefix: expected ADDRESS/MASK, got '1.2.3.4'"),
+        ('acls = {a = "all.json"}', "'a': invalid prefix: expected ADDRESS/MASK, got '0.0.0.0/0'"),
+        ('acls = {a = "long.json"}', "'a': invalid prefix: "),
+        ("acls = {a = {}}", "'a': missing 'file' field"),
         ('acls = {a = "odd.json"}', "'a': expected strings 'prefix' and 'action' in each entry"),
         ('shielding_sites = {s = "x"}', "'s': expected 'local', or a table"),
-        ('shielding_sites = {s = {encrypted = "x"}}', "'s': missing 'unencrypted' field"),
-        ('fake_valid_fastly_keys = "k"', "'fake_valid_fastly_keys': expected an array of strings"),
+        ('shielding_sites = {s = {encrypted = "x:y"}}', "'s': missing 'unencrypted' field"),
+        (
+            'shielding_sites = {s = {encrypted = "x:y", unencrypted = "x"}}',
+            "'s': expected a URL for 'unencrypted', got 'x'",
+        ),
+        (
+            'shielding_sites = {s = {encrypted = "x:y", unencrypted = "x:y", url = "z"}}',
+            "'s': unrecognized key 'url'",
+        ),
     ],
 )
 def test_other_bad_tables_are_refused(load: Load, text: str, reason: str) -> None:
     load.write("list.json", [])
     load.write("bad.json", {"entries": [{"prefix": "x", "action": "BLOCK"}]})
     load.write("odd.json", {"entries": [{"prefix": "1.2.3.4"}]})
+    for name, prefix in (("plain", "1.2.3.4"), ("all", "0.0.0.0/0"), ("long", "1.2.3.4/33")):
+        load.write(f"{name}.json", {"entries": [{"prefix": prefix, "action": "BLOCK"}]})
     message = load.refused(f"[local_server]\n{text}")
     assert message.startswith("invalid configuration for '")
     assert reason in message
