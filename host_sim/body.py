@@ -1,5 +1,9 @@
 """A message body that is read piece by piece and can be read again from its start.
 
+Trailer fields (RFC 9110 §6.5) come from the source, which has them in an attribute `trailers` when
+it has ended. A body with trailers never tells its length, because HTTP/1.1 has no place for them
+where the length comes first.
+
 Pieces are pulled from the source when a reader asks, so nothing is read ahead of need. What was
 pulled is kept up to a limit, because a hand-off sends the original body again whatever the guest
 did with it, and a long poll asks its backend more than once. Event loop only.
@@ -8,6 +12,7 @@ did with it, and a long poll asks its backend more than once. Event loop only.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from grip.headers import Headers
 from host_sim.errors import BodyError
 
 __all__ = ["REPLAY_LIMIT", "Body"]
@@ -15,13 +20,15 @@ __all__ = ["REPLAY_LIMIT", "Body"]
 REPLAY_LIMIT = 8 << 20
 """Bytes of a body kept for reading it again."""
 
+_NO_TRAILERS = Headers()
+
 _TOO_LARGE = "the body was too large to be kept for reading it again"
 
 
 class _Tape:
     """The pieces pulled so far, shared by all readers of one body."""
 
-    __slots__ = ("ended", "error", "lock", "pieces", "room", "sole_reader", "source")
+    __slots__ = ("ended", "error", "lock", "pieces", "room", "sole_reader", "source", "trailers")
 
     def __init__(self, source: AsyncIterator[bytes] | None, pieces: list[bytes], room: int) -> None:
         self.source = source
@@ -31,6 +38,7 @@ class _Tape:
         self.ended = source is None
         self.error: BaseException | None = None
         self.lock = asyncio.Lock()
+        self.trailers = _NO_TRAILERS
 
 
 class Body:
@@ -40,7 +48,7 @@ class Body:
         length: size in bytes where it is known before reading (`Content-Length`), else None.
     """
 
-    __slots__ = ("_position", "_tape", "length")
+    __slots__ = ("_bare", "_position", "_tape", "length")
 
     def __init__(
         self,
@@ -54,11 +62,19 @@ class Body:
         self.length = length
         self._tape = tape or _Tape(source, [], keep)
         self._position = 0
+        self._bare = False
 
     @classmethod
-    def of(cls, data: bytes) -> "Body":
-        """Return a body of these bytes, which can be replayed whatever its size."""
-        return cls(None, len(data), tape=_Tape(None, [data] if data else [], 0))
+    def of(cls, data: bytes, *, trailers: Headers | None = None) -> "Body":
+        """Return a body of these bytes, which can be replayed whatever its size.
+
+        With `trailers`, even without a field in them, it does not tell its length.
+        """
+        tape = _Tape(None, [data] if data else [], 0)
+        if trailers is None:
+            return cls(None, len(data), tape=tape)
+        tape.trailers = trailers
+        return cls(None, None, tape=tape)
 
     async def read(self) -> bytes:
         """Return the next piece, which is never empty before the end; `b""` at the end.
@@ -97,6 +113,7 @@ class Body:
             tape.error = error
             raise BodyError(str(error)) from error
         if not piece:
+            tape.trailers = getattr(tape.source, "trailers", _NO_TRAILERS)
             tape.ended = True
         elif tape.sole_reader is None and len(piece) <= tape.room:
             tape.room -= len(piece)
@@ -116,7 +133,30 @@ class Body:
         """
         if self._tape.sole_reader is not None:
             raise BodyError(_TOO_LARGE)
-        return Body(None, self.length, tape=self._tape)
+        reader = Body(None, self.length, tape=self._tape)
+        reader._bare = self._bare
+        return reader
+
+    def unsized(self) -> "Body":
+        """Return a reader to go on with in place of this one, which does not tell the length."""
+        return self._successor(None, bare=self._bare)
+
+    def bare(self) -> "Body":
+        """Return a reader to go on with in place of this one, which has no trailers."""
+        return self._successor(self.length, bare=True)
+
+    def _successor(self, length: int | None, *, bare: bool) -> "Body":
+        reader = Body(None, length, tape=self._tape)
+        reader._position = self._position
+        reader._bare = bare
+        if self._tape.sole_reader is self:
+            self._tape.sole_reader = reader
+        return reader
+
+    @property
+    def trailers(self) -> Headers:
+        """Fields that came after the content; none before the end has been reached."""
+        return _NO_TRAILERS if self._bare else self._tape.trailers
 
     @property
     def at_hand(self) -> tuple[bytes, ...] | None:

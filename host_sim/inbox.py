@@ -9,16 +9,20 @@ import asyncio
 import collections
 from collections.abc import AsyncIterator, Callable
 
+from grip.headers import Headers
+
 __all__ = ["READ_AHEAD", "Inbox"]
 
 READ_AHEAD = 64 << 10
 """Bytes taken from the socket ahead of the reader before reading pauses."""
 
+_NO_TRAILERS = Headers()
+
 
 class Inbox(AsyncIterator[bytes]):
     """A queue of pieces with one reader at a time; ends by `end` or `fail`."""
 
-    __slots__ = ("_demand", "_ended", "_error", "_pieces", "_refuse", "_waiter", "size")
+    __slots__ = ("_demand", "_ended", "_error", "_pieces", "_refuse", "_waiter", "size", "trailers")
 
     def __init__(
         self, demand: Callable[[], None], refuse: Callable[[], None] | None = None
@@ -31,6 +35,7 @@ class Inbox(AsyncIterator[bytes]):
         self._error: OSError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.size = 0
+        self.trailers = _NO_TRAILERS
 
     @property
     def full(self) -> bool:
@@ -49,8 +54,9 @@ class Inbox(AsyncIterator[bytes]):
             self.size += len(piece)
             self._wake()
 
-    def end(self) -> None:
-        """Say that the body is complete."""
+    def end(self, trailers: Headers = _NO_TRAILERS) -> None:
+        """Say that the body is complete, and what fields came after it."""
+        self.trailers = trailers
         self._ended = True
         self._wake()
 

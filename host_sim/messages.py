@@ -17,6 +17,7 @@ from host_sim.body import Body
 from host_sim.trace import Trace
 
 __all__ = [
+    "NO_TRAILERS",
     "Address",
     "Downstream",
     "Failed",
@@ -32,6 +33,9 @@ __all__ = [
     "Tunnel",
     "Upstream",
 ]
+
+NO_TRAILERS = Headers()
+"""No fields after a body."""
 
 type Address = tuple[str, int]
 """Host and port of a socket."""
@@ -143,8 +147,11 @@ class Downstream(Protocol):
     async def drain(self) -> None:
         """Wait until little enough is buffered to write more."""
 
-    def finish(self) -> None:
-        """End the answer properly. One that is shorter than announced is aborted instead."""
+    def finish(self, trailers: Headers = NO_TRAILERS) -> None:
+        """End the answer properly. One that is shorter than announced is aborted instead.
+
+        `trailers` go after a body whose length was not told, where the connection can carry them.
+        """
 
     def abort(self) -> None:
         """Cut the connection so that the client notices an incomplete answer."""

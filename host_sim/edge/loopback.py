@@ -13,7 +13,7 @@ from host_sim.body import Body
 from host_sim.edge.tunnels import tunnel_pair
 from host_sim.errors import BackendError, BackendFault
 from host_sim.inbox import READ_AHEAD, Inbox
-from host_sim.messages import Handler, Piece, Request, Response, Tunnel
+from host_sim.messages import NO_TRAILERS, Handler, Piece, Request, Response, Tunnel
 
 __all__ = ["Loopback", "LoopbackDownstream"]
 
@@ -146,13 +146,13 @@ class LoopbackDownstream:
         if drained is not None:
             drained.set()
 
-    def finish(self) -> None:
+    def finish(self, trailers: Headers = NO_TRAILERS) -> None:
         """End the answer properly, or break it off if it is too short."""
         if self._left or not self.response.done():
             self.abort()
         elif not self._over:
             self._end()
-            self._inbox.end()
+            self._inbox.end(trailers if self._left is None else NO_TRAILERS)
 
     def abort(self) -> None:
         """Break the answer off."""

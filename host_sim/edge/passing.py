@@ -60,7 +60,7 @@ async def relay(response: Response, request: Request, downstream: Downstream) ->
         request.trace.note = f"the answer broke off: {error}"
         downstream.abort()
     else:
-        downstream.finish()
+        downstream.finish(body.trailers)
     finally:
         await body.aclose()
 

@@ -186,6 +186,8 @@ class Forwarder:
         return await self._send(sent, backend)
 
     async def _send(self, sent: Request, backend: str) -> Response:
+        # Trailers stay behind: they are not cleaned, and a backend may take them for headers.
+        sent = dataclasses.replace(sent, body=sent.body.bare())
         try:
             async with asyncio.timeout(self.timeout_s):
                 return await self._upstream.send(sent, backend)

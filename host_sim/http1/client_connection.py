@@ -117,7 +117,8 @@ class ClientConnection(asyncio.Protocol):
                 self._send(h11.Data(data=piece))
                 if self._drained is not None:
                     await self._drained.wait()
-            self._send(h11.EndOfMessage())
+            chunked = body.length is None
+            self._send(wire.trailers_event(body.trailers) if chunked else h11.EndOfMessage())
         except (BodyError, h11.LocalProtocolError) as error:
             self._fail(BackendFault.CLOSED, f"the body of the request broke off: {error}")
             return
@@ -151,7 +152,7 @@ class ClientConnection(asyncio.Protocol):
                     self._take(bytes(data))
                 case h11.EndOfMessage():
                     if self._inbox is not None:
-                        self._inbox.end()
+                        self._inbox.end(wire.trailers_of(event))
                         self._inbox = None
                     self._settle()
                     return

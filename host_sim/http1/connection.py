@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
                     self._take(bytes(data))
                 case h11.EndOfMessage():
                     if self._inbox is not None:
-                        self._inbox.end()
+                        self._inbox.end(wire.trailers_of(event))
                         self._inbox = None
                     if self._exchange is None:  # it was answered early and the rest discarded
                         self._start_next_cycle()

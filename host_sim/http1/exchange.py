@@ -15,7 +15,7 @@ import h11
 
 from grip.headers import Headers
 from host_sim.http1 import wire
-from host_sim.messages import Piece, Tunnel
+from host_sim.messages import NO_TRAILERS, Piece, Tunnel
 from host_sim.trace import Trace
 
 __all__ = ["Carrier", "Exchange"]
@@ -182,7 +182,7 @@ class Exchange:
         if not self._over:
             await self._carrier.drain()
 
-    def finish(self) -> None:
+    def finish(self, trailers: Headers = NO_TRAILERS) -> None:
         """End the answer properly. One that is shorter than announced is aborted instead."""
         if self._over:
             return
@@ -194,8 +194,16 @@ class Exchange:
             log.error("the answer is %d bytes shorter than its Content-Length", self._left)
             self.abort()
             return
+        end = h11.EndOfMessage()
+        if trailers and self._framing is _Framing.CHUNKED:
+            try:
+                end = wire.trailers_event(trailers)
+            except h11.LocalProtocolError as error:
+                log.error("the trailers cannot be sent: %s", error)
+                self.abort()
+                return
         self._end()
-        self._carrier.send(h11.EndOfMessage())
+        self._carrier.send(end)
         self._carrier.answered()
 
     def abort(self) -> None:

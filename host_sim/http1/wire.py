@@ -11,7 +11,7 @@ import h11
 
 from grip.errors import shorten
 from grip.headers import Headers
-from host_sim.messages import Request
+from host_sim.messages import NO_TRAILERS, Request
 
 __all__ = [
     "CONNECTION_FIELDS",
@@ -28,6 +28,8 @@ __all__ = [
     "response_event",
     "response_length",
     "split_target",
+    "trailers_event",
+    "trailers_of",
 ]
 
 type Pairs = Iterable[tuple[bytes, bytes]]
@@ -37,6 +39,9 @@ CONNECTION_FIELDS = frozenset(
     {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"}
 )
 """Lower-case names of the fields that a relay makes itself."""
+
+_NOT_AFTER_A_BODY = CONNECTION_FIELDS | {"expect", "host", "te", "trailer", "upgrade"}
+"""Lower-case names of fields that mean nothing or something else in trailers (RFC 9110 §6.5.1)."""
 
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]*)?")
 """Host and port (RFC 3986 §3.2), without user."""
@@ -166,6 +171,24 @@ def request_event(request: Request) -> h11.Request:
     if framing is not None:
         headers.append(framing)
     return h11.Request(method=request.method, target=encode(request.target), headers=headers)
+
+
+def trailers_of(event: h11.EndOfMessage) -> Headers:
+    """Return the fields that came after a body, less those that do not belong there."""
+    if not event.headers:
+        return NO_TRAILERS
+    headers = Headers.from_wire(event.headers.raw_items())
+    return headers.where(lambda name: name not in _NOT_AFTER_A_BODY)
+
+
+def trailers_event(trailers: Headers) -> h11.EndOfMessage:
+    """Return the end of a chunked message, with the fields that belong after a body.
+
+    Raises:
+        h11.LocalProtocolError: a field cannot be put on the wire.
+    """
+    kept = trailers.where(lambda name: name not in _NOT_AFTER_A_BODY)
+    return h11.EndOfMessage(headers=kept.to_wire())
 
 
 def split_target(target: str, host: str | None, own: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.fanout.delivery import Delivery
-from host_sim.messages import Piece, Request, Response, Tunnel
+from host_sim.messages import NO_TRAILERS, Piece, Request, Response, Tunnel
 
 __all__ = ["Clock", "Downstream", "Origin", "Sink", "reply"]
 
@@ -94,7 +94,7 @@ class Downstream:
     async def drain(self) -> None:
         await asyncio.sleep(0)
 
-    def finish(self) -> None:
+    def finish(self, trailers: Headers = NO_TRAILERS) -> None:
         self.finished = True
 
     def abort(self) -> None:

@@ -1,13 +1,12 @@
-"""Bodies. Host contract §2.4.
+"""Bodies and their trailers. Host contract §2.4."""
 
-Trailers can be written and read again, but messages of the simulator carry none, so those of a
-client or a backend are always empty and the guest's own are not sent.
-"""
+import contextlib
+from collections.abc import Iterator
 
 from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.objects.bodies import GuestBody
-from host_sim.sandbox.objects.headers import nul_list
+from host_sim.sandbox.objects.headers import MAX_NAME, check_name, nul_list
 from host_sim.sandbox.state import Sandbox
 
 __all__ = [
@@ -25,6 +24,9 @@ __all__ = [
 ]
 
 hostcall = interface("http-body")
+
+MAX_NAME_OF_VALUES = 32_768
+"""Longest name to ask the values of, in bytes. Host contract §2.0."""
 
 
 @hostcall("new")
@@ -72,7 +74,7 @@ def get_known_length(_sandbox: Sandbox, body: GuestBody) -> int | None:
 
 @hostcall("append-trailer")
 def append_trailer(_sandbox: Sandbox, body: GuestBody, name: str, value: bytes) -> None:
-    """Add a trailer field."""
+    """Add a trailer field; it goes out with the body, at the latest when a stream is closed."""
     body.trailers.append(name, value)
 
 
@@ -83,7 +85,8 @@ def get_trailer_names(
     """Return the names of the trailer fields as a list with NULs."""
     _check_trailers(body)
     names = [name.encode() for name in body.trailers.names()]
-    buffer, rest = _trailer_list(names, max_len, cursor)
+    with _of_trailers():
+        buffer, rest = nul_list(names, max_len, cursor)
     return buffer.decode(), rest
 
 
@@ -91,6 +94,8 @@ def get_trailer_names(
 def get_trailer_value(_sandbox: Sandbox, body: GuestBody, name: str, max_len: int) -> bytes | None:
     """Return the first value of a trailer field."""
     _check_trailers(body)
+    with _of_trailers():
+        check_name(name, MAX_NAME)
     value = body.trailers.first(name)
     if value is not None and len(value) > max_len:
         raise WitError(Case("error", Case("buffer-len", 0)))  # the platform does not say more
@@ -103,7 +108,9 @@ def get_trailer_values(
 ) -> tuple[bytes, int | None]:
     """Return the values of a trailer field as a list with NULs."""
     _check_trailers(body)
-    return _trailer_list(body.trailers.all(name), max_len, cursor)
+    with _of_trailers():
+        check_name(name, MAX_NAME_OF_VALUES)
+        return nul_list(body.trailers.all(name), max_len, cursor)
 
 
 def _check_trailers(body: GuestBody) -> None:
@@ -113,8 +120,10 @@ def _check_trailers(body: GuestBody) -> None:
         raise WitError("not-available-yet")
 
 
-def _trailer_list(items: list[bytes], max_len: int, cursor: int) -> tuple[bytes, int | None]:
+@contextlib.contextmanager
+def _of_trailers() -> Iterator[None]:
+    """Make errors of headers those of trailers."""
     try:
-        return nul_list(items, max_len, cursor)
-    except WitError:
-        raise WitError(Case("error", Case("buffer-len", 0))) from None
+        yield
+    except WitError as error:
+        raise WitError(Case("error", error.value)) from None

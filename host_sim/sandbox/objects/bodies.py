@@ -3,18 +3,22 @@
 A body is a row of pieces: bytes the guest wrote, or a body that is still arriving on the event
 loop. It can be read, grown at both ends, joined to another, sent whole, or turned into the write
 end of a stream. What is known whole is sent whole, with its length and without being copied again.
-Host contract §2.4.
+
+Trailer fields (RFC 9110 §6.5) are those the guest appended and those that come with the bodies it
+holds, which are known at their ends. Host contract §2.4.
 """
 
 import asyncio
 import collections
 from collections.abc import AsyncIterator, Iterable
 
+from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BodyError
+from host_sim.messages import NO_TRAILERS
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.headers import HeaderTable
-from host_sim.sandbox.objects.pipe import Pipe
+from host_sim.sandbox.objects.pipe import Pipe, Sink
 from host_sim.sandbox.waiting import Pending, Waiting
 
 __all__ = ["GuestBody", "close_soon"]
@@ -65,6 +69,11 @@ class _Arriving:
         return piece
 
     @property
+    def trailers(self) -> Headers:
+        """Fields that came after it; none before its end."""
+        return self._body.trailers
+
+    @property
     def untouched(self) -> Body | None:
         """The body itself, if nothing of it has been read."""
         return None if self._touched else self._body
@@ -85,11 +94,27 @@ class _Arriving:
             self._waiting.post(close_soon, self._body)
 
 
-class _Joined:
-    """The pieces of a body that is sent, one after the other; on the event loop."""
+class _End:
+    """Where a body ended that had arrived before the guest got it, and did not tell its length."""
 
-    def __init__(self, pieces: Iterable[bytes | _Arriving | Pipe]) -> None:
+    __slots__ = ("trailers",)
+
+    def __init__(self, trailers: Headers) -> None:
+        self.trailers = trailers
+
+
+class _Joined:
+    """The pieces of a body that is sent, one after the other; on the event loop.
+
+    Attributes:
+        trailers: fields that come after it; those of its pieces once they have ended.
+    """
+
+    def __init__(
+        self, pieces: Iterable[bytes | _Arriving | _End | Pipe], trailers: Headers
+    ) -> None:
         self._pieces = collections.deque(pieces)
+        self.trailers = trailers
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -100,8 +125,9 @@ class _Joined:
             if isinstance(first, bytes):
                 self._pieces.popleft()
                 return first
-            if piece := await (first.next() if isinstance(first, _Arriving) else anext(first, b"")):
+            if piece := await _next(first):
                 return piece
+            self.trailers = self.trailers.plus(*first.trailers)
             self._pieces.popleft()
         raise StopAsyncIteration
 
@@ -109,23 +135,35 @@ class _Joined:
         """Stop the sources of what is left."""
         while self._pieces:
             piece = self._pieces.popleft()
-            if not isinstance(piece, bytes):
+            if isinstance(piece, _Arriving | Pipe):
                 await piece.aclose()
+
+
+async def _next(piece: _Arriving | _End | Pipe) -> bytes:
+    match piece:
+        case _Arriving():
+            return await piece.next()
+        case Pipe():
+            return await anext(piece, b"")
+        case _End():
+            return b""
 
 
 class GuestBody:
     """A body behind a handle.
 
     Attributes:
-        trailers: trailer fields the guest appended; they are not sent.
+        ended: whether a read has found the end; only then all trailers are there to be read.
+        trailers: what the guest appended, and what came after what it has read to the end.
     """
 
     def __init__(self, waiting: Waiting, content: Body | None = None, *, ours: bool = True) -> None:
         """Start with `content`; `ours` says that nobody else may want to read it again."""
         self._waiting = waiting
-        self._pieces: collections.deque[bytes | _Arriving] = collections.deque()
+        self._pieces: collections.deque[bytes | _Arriving | _End] = collections.deque()
         self._offset = 0  # bytes of the first piece that were read already
-        self._pipe: Pipe | None = None
+        self._pipe: Sink | None = None
+        self.ended = False
         self.trailers = HeaderTable()
         if content is not None:
             at_hand = content.at_hand
@@ -133,6 +171,15 @@ class GuestBody:
                 self._pieces.append(_Arriving(waiting, content, ours=ours))
             else:
                 self._pieces.extend(at_hand)
+                if content.length is None:
+                    self._pieces.append(_End(content.trailers))
+
+    @classmethod
+    def into(cls, waiting: Waiting, sink: Sink) -> "GuestBody":
+        """Return the write end of something that is not sent, for example a cached object."""
+        body = cls(waiting)
+        body._pipe = sink
+        return body
 
     @property
     def writes_stream(self) -> bool:
@@ -152,13 +199,16 @@ class GuestBody:
         """Bytes still to be read, None where that is not known."""
         if self._pipe is not None:
             return None
-        sizes = [p.left if isinstance(p, _Arriving) else len(p) for p in self._pieces]
-        return None if None in sizes else sum(size or 0 for size in sizes) - self._offset
-
-    @property
-    def ended(self) -> bool:
-        """Whether all of it has been read."""
-        return self._pipe is None and not self._pieces
+        size = -self._offset
+        for piece in self._pieces:
+            match piece:
+                case bytes():
+                    size += len(piece)
+                case _Arriving(left=int(left)):
+                    size += left
+                case _:
+                    return None
+        return size
 
     def read(self, size: int) -> bytes:
         """Return between one and `size` bytes, waiting for them; none at the end.
@@ -173,10 +223,15 @@ class GuestBody:
                 piece = first.read()
                 if not piece:
                     self._pieces.popleft()
+                    self.trailers.extend(first.trailers)
                 elif len(piece) <= size:
                     return piece
                 else:
                     self._pieces.appendleft(piece)
+                continue
+            if isinstance(first, _End):
+                self._pieces.popleft()
+                self.trailers.extend(first.trailers)
                 continue
             taken = first[self._offset : self._offset + size]
             self._offset += len(taken)
@@ -184,6 +239,7 @@ class GuestBody:
                 self._pieces.popleft()
                 self._offset = 0
             return taken
+        self.ended = True
         return b""
 
     def write(self, data: bytes) -> None:
@@ -212,7 +268,7 @@ class GuestBody:
             self._pieces.appendleft(data)
 
     def append(self, other: "GuestBody") -> None:
-        """Move the content of `other` to the end of this one.
+        """Move the content of `other` to the end of this one, and its trailers.
 
         Raises:
             WitError: `generic-error`, the reader of the stream has gone, or `other` is a write end;
@@ -222,11 +278,12 @@ class GuestBody:
             raise WitError("generic-error")
         if self._pipe is None:
             self._pieces.extend(other.release())
-            return
-        while piece := other.read(1 << 16):
-            self._pipe.put(piece)
+        else:
+            while piece := other.read(1 << 16):
+                self._pipe.put(piece)
+        self.trailers.extend(other.trailers.headers())
 
-    def release(self) -> list[bytes | _Arriving]:
+    def release(self) -> list[bytes | _Arriving | _End]:
         """Give the content away, piece by piece."""
         self._cut_offset()
         pieces = list(self._pieces)
@@ -252,11 +309,18 @@ class GuestBody:
         self._check_no_stream()
         length = self.length
         pieces = self.release()
-        if len(pieces) == 1 and isinstance(pieces[0], _Arriving) and pieces[0].untouched:
-            return pieces[0].untouched
+        trailers = self.trailers.headers()
+        if len(pieces) == 1 and isinstance(pieces[0], _Arriving) and not trailers:
+            untouched = pieces[0].untouched
+            if untouched is not None:
+                return untouched
         if any(isinstance(piece, _Arriving) for piece in pieces):
-            return Body(_Joined(pieces), length)
-        return Body.of(b"".join(piece for piece in pieces if isinstance(piece, bytes)))
+            return Body(_Joined(pieces, trailers), None if trailers else length)
+        content = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        for piece in pieces:
+            if isinstance(piece, _End):
+                trailers = trailers.plus(*piece.trailers)
+        return Body.of(content, trailers=trailers if trailers or length is None else None)
 
     def open_stream(self) -> Body:
         """Become the write end of a stream; return its read end, which starts with the content.
@@ -265,12 +329,14 @@ class GuestBody:
             WitError: `invalid-argument`, it is one already.
         """
         self._check_no_stream()
-        self._pipe = Pipe(self._waiting)
-        return Body(_Joined([*self.release(), self._pipe]), None)
+        self._pipe = pipe = Pipe(self._waiting)
+        return Body(_Joined([*self.release(), pipe], NO_TRAILERS), None)
 
     def close(self) -> None:
         """Finish it: a write end ends its stream properly."""
         if self._pipe is not None:
+            if isinstance(self._pipe, Pipe):
+                self._pipe.trailers = self.trailers.headers()
             self._pipe.finish()
         self.dropped()
 

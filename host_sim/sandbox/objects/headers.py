@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from grip.headers import Headers
 from host_sim.sandbox.border.values import WitError
 
-__all__ = ["MAX_NAME", "HeaderTable", "fitting", "nul_list", "split_nul_list"]
+__all__ = ["MAX_NAME", "HeaderTable", "check_name", "fitting", "nul_list", "split_nul_list"]
 
 MAX_NAME = 65_535
 """Longest header name, in bytes."""
@@ -33,8 +33,7 @@ class HeaderTable:
     def of(cls, headers: Headers) -> "HeaderTable":
         """Return a table of these fields."""
         table = cls()
-        for name, value in headers:
-            table._add(name.lower(), value.encode("utf-8", "surrogateescape"))
+        table.extend(headers)
         return table
 
     def headers(self) -> Headers:
@@ -75,6 +74,11 @@ class HeaderTable:
         else:
             self._rows[place] = (name, [value])
 
+    def extend(self, headers: Headers) -> None:
+        """Add fields that are known to be allowed."""
+        for name, value in headers:
+            self._add(name.lower(), value.encode("utf-8", "surrogateescape"))
+
     def append(self, name: str, value: bytes) -> None:
         """Add a value to `name`.
 
@@ -114,10 +118,21 @@ class HeaderTable:
             self._rows[place][1].append(value)
 
 
-def _checked(name: str, value: bytes) -> tuple[str, bytes]:
-    if len(name.encode()) > MAX_NAME:
+def check_name(name: str, limit: int) -> None:
+    """Say whether `name` is one, of at most `limit` bytes.
+
+    Raises:
+        WitError: `invalid-argument`, it is too long; `generic-error`, it is none.
+    """
+    if len(name.encode()) > limit:
         raise WitError("invalid-argument")
-    if not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
+    if not _NAME.fullmatch(name):
+        raise WitError("generic-error")
+
+
+def _checked(name: str, value: bytes) -> tuple[str, bytes]:
+    check_name(name, MAX_NAME)
+    if _BAD_VALUE.search(value):
         raise WitError("generic-error")
     return name.lower(), value
 

@@ -144,7 +144,7 @@ def framed(headers: HeaderTable, manual: bool, body: Body) -> tuple[Headers, Bod
         length = int(lengths[0])
         return fields, body if body.length == length else Body(_cut(body, length), length)
     if len(codings) == 1 and not lengths and codings[0].lower() == b"chunked":
-        return fields, Body(aiter(body), None)
+        return fields, body.unsized()
     return fields, body
 
 

@@ -6,30 +6,54 @@ the other's thread. Host contract §1.3, `send-downstream-streaming`.
 
 import collections
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from host_sim.errors import BodyError
+from host_sim.messages import NO_TRAILERS
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.waiting import Waiting
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Pipe"]
+__all__ = ["Pipe", "Sink"]
 
 CHUNKS = 8
 """What a stream holds before its writer waits, in chunks."""
 
 
+class Sink(Protocol):
+    """What a guest can write a stream into."""
+
+    @property
+    def room(self) -> bool:
+        """Whether a chunk can be put without waiting."""
+
+    def put(self, chunk: bytes) -> None:
+        """Add a chunk, or raise `WitError`."""
+
+    def finish(self) -> None:
+        """End the stream properly."""
+
+    def abort(self) -> None:
+        """Break the stream off, unless it has ended."""
+
+
 class Pipe:
-    """Chunks on their way from a guest's thread to one reader on the event loop."""
+    """Chunks on their way from a guest's thread to one reader on the event loop.
+
+    Attributes:
+        closed: whether the reader has gone.
+        trailers: fields that come after the last chunk; the writer's, until `finish`.
+    """
 
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
         self._chunks: collections.deque[bytes] = collections.deque()
         self._reader: asyncio.Future[None] | None = None  # the reader's, while it waits
         self._end: BaseException | None = None  # what the reader gets after the last chunk
-        self.closed = False  # the reader has gone
+        self.closed = False
+        self.trailers = NO_TRAILERS
 
     # The guest's side.
 

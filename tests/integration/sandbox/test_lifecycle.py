@@ -39,14 +39,6 @@ async def test_a_guest_that_ends_well_without_answering(guest: Scripted, script:
         ("async_io.select([])", "nothing to wait for"),
         ("http_req.await_response(http_body.new())", "a GuestBody cannot be used here"),
         ("http_body.read(async_io.Pollable.new_ready(), 1)", "a Ready cannot be used here"),
-        (
-            """
-            options = image_optimizer.ImageOptimizerTransformOptions(None, None)
-            image_optimizer.transform_image_optimizer_request(
-                request, None, backend.Backend.open("self"), options)
-            """,
-            "called image-optimizer/transform-image-optimizer-request, which this host does not",
-        ),
     ],
 )
 async def test_a_guest_that_fails(guest: Scripted, script: str, reason: str) -> None:

@@ -240,35 +240,6 @@ async def test_bodies_grow_at_both_ends_and_join(guest: Scripted) -> None:
     assert got == ["fro", "<nt middle end", [13, 14, 0], ""]
 
 
-async def test_trailers_can_be_read_at_the_end_only(guest: Scripted) -> None:
-    """§2.4: not available yet, then there; too small a buffer is `buffer-len(0)`."""
-    got = await guest.json(
-        """
-        b = written(b"x")
-        http_body.append_trailer(b, "T", b"value")
-        early = failure(http_body.get_trailer_value, b, "t", 99)
-        early_names = failure(http_body.get_trailer_names, b, 99, 0)
-        read_all(b)
-        answer([early, early_names, http_body.get_trailer_value(b, "t", 99).decode(),
-                http_body.get_trailer_value(b, "none", 99),
-                failure(http_body.get_trailer_value, b, "t", 4),
-                http_body.get_trailer_names(b, 99, 0),
-                http_body.get_trailer_values(b, "t", 99, 0)[0].decode(),
-                failure(http_body.get_trailer_values, b, "t", 1, 0)])
-        """
-    )
-    assert got == [
-        "NotAvailableYet",
-        "NotAvailableYet",
-        "value",
-        None,
-        ["Error", ["BufferLen", 0]],
-        ["t\0", None],
-        "value\0",
-        ["Error", ["BufferLen", 0]],
-    ]
-
-
 async def test_large_bodies_pass_both_ways(guest: Scripted) -> None:
     """A body of known length, in the sizes SDKs read it in."""
     content = bytes(range(256)) * 1024

@@ -35,7 +35,7 @@ from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.fanout.forward import Forwarder
 from host_sim.fanout.registry import Registry
 from host_sim.fanout.websockets import MAX_UNSENT_BYTES, WebSockets
-from host_sim.messages import Piece, Request, Response
+from host_sim.messages import NO_TRAILERS, Piece, Request, Response
 from host_sim.trace import Trace
 from tests.support.waiting import PATIENCE_S, soon
 
@@ -162,7 +162,7 @@ class Downstream:
     async def drain(self) -> None:
         pass
 
-    def finish(self) -> None:
+    def finish(self, trailers: Headers = NO_TRAILERS) -> None:
         self.closed = True
 
     def abort(self) -> None:

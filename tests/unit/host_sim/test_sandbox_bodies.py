@@ -45,7 +45,7 @@ async def test_what_was_read_is_not_sent(waiting: Waiting) -> None:
     sent = body.send()
     assert sent.length == 4
     assert await whole(sent) == b"cdef"
-    assert body.ended
+    assert body.read(9) == b""
 
 
 async def test_a_client_s_body_can_be_read_again(waiting: Waiting) -> None:
