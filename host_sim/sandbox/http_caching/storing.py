@@ -141,7 +141,9 @@ def suggest(response: GuestResponse, now: float, requested: float | None = None)
         initial_age_ns=_initial_age_s(response, now, requested) * SECOND_NS,
         stale_while_revalidate_ns=_stale_s(response, "stale-while-revalidate") * SECOND_NS,
         stale_if_error_ns=_stale_s(response, "stale-if-error") * SECOND_NS,
-        vary_rule=" ".join(names(members(response.headers, "vary"))),
+        vary_rule=" ".join(
+            name for name in names(members(response.headers, "vary")) if name != "*"
+        ),
         surrogate_keys=_surrogate_keys(response),
         length=_length(response),
     )
