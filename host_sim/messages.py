@@ -56,6 +56,7 @@ class Request:
         server: address of the listener that took it, likewise.
         trace: the story of the client's request this one is part of.
         hops: how often this request has been handed off already; bounds loops.
+        visits: how often it has entered the service already, by the backend `self`.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Request:
     server: Address | None
     trace: Trace
     hops: int = 0
+    visits: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,7 @@ class Backends:
             authority=request.headers.get("host") or request.authority,
             trace=trace,
             hops=request.hops + 1,
+            visits=request.visits + 1,
         )
         return await loopback.call(inner, backend)
 
@@ -135,7 +136,13 @@ class Backends:
     def _context(self, known: Backend, backend: str) -> ssl.SSLContext | None:
         if not known.is_tls:
             return None
-        key = (known.ca_certificates, known.client_certificate, known.use_sni)
+        key = (
+            known.ca_certificates,
+            known.client_certificate,
+            known.tls_min_version,
+            known.tls_max_version,
+            None if known.use_sni else known.cert_host or known.host,
+        )
         if key not in self._contexts:
             try:
                 self._contexts[key] = context_for(known)

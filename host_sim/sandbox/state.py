@@ -8,7 +8,8 @@ Host contract §1.
 import asyncio
 import enum
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from grip.headers import Headers
 from host_sim.body import Body
@@ -18,16 +19,16 @@ from host_sim.sandbox.border.values import Stopped, WitError
 from host_sim.sandbox.data import DynamicBackend, HostData, SendDynamic
 from host_sim.sandbox.objects.bodies import GuestBody, close_soon
 from host_sim.sandbox.objects.messages import GuestRequest, phrase
+from host_sim.sandbox.production import Told, Usage
+from host_sim.sandbox.stores.cache import Cache
 from host_sim.sandbox.stores.kv import KvStores
+from host_sim.sandbox.stores.rates import Rates
 from host_sim.sandbox.waiting import STOPPING, Waiting
 
 if TYPE_CHECKING:
     from host_sim.sandbox.reuse import Parking
 
 __all__ = ["Exchange", "Sandbox"]
-
-MAX_REQUESTS = 5
-"""Requests a sandbox can have after its first. Host contract §1.4."""
 
 _log = logging.getLogger("host_sim.sandbox")
 
@@ -66,7 +67,27 @@ class Exchange:
         Raises:
             WitError: `generic-error`, it was answered or handed off before.
         """
-        self._decide(_Answer.SENT, Responded(response))
+        try:
+            self._decide(_Answer.SENT, Responded(response))
+        except WitError:
+            self.outcome.get_loop().call_soon_threadsafe(close_soon, response.body)
+            raise
+
+    def respond_later(self, response: Coroutine[Any, Any, Response]) -> None:
+        """Answer the client with what `response` will return, on the event loop.
+
+        Raises:
+            WitError: `generic-error`, it was answered or handed off before.
+        """
+        if not self.unsent:
+            response.close()
+            raise WitError("generic-error")
+        self._answer = _Answer.SENT
+        try:
+            self.outcome.get_loop().call_soon_threadsafe(_follow, self.outcome, response)
+        except RuntimeError as error:
+            response.close()
+            raise Stopped(STOPPING) from error
 
     def hand_off(self, handoff: HandedOff) -> None:
         """Give the client away.
@@ -106,6 +127,24 @@ def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
         close_soon(outcome.response.body)
 
 
+def _follow(future: asyncio.Future[Outcome], response: Coroutine[Any, Any, Response]) -> None:
+    """Settle with what comes of `response`; a client that goes away is waited for no longer."""
+
+    def came(task: asyncio.Task[Response]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            _settle(future, Responded(task.result()))
+        else:
+            _log.error("passing on a response failed", exc_info=error)
+            _settle(future, Failed(status=500, reason=f"{type(error).__name__}: {error}"))
+
+    task = asyncio.ensure_future(response)
+    task.add_done_callback(came)
+    future.add_done_callback(lambda future: task.cancel() if future.cancelled() else None)
+
+
 class Sandbox:
     """What host functions work on.
 
@@ -115,6 +154,10 @@ class Sandbox:
         handles: what is behind the guest's handles.
         data: what it can look up.
         kv: the stores it can also change.
+        cache: what it shares with all others.
+        http_cache: whether there is an interface to it for HTTP.
+        rates: the rate counters and penalty boxes.
+        usage: what is counted only to say what production would not allow.
         upstream: how it reaches backends.
         send_dynamic: how it reaches those it describes itself, None if it cannot.
         dynamic_backends: those it has described.
@@ -132,9 +175,13 @@ class Sandbox:
         *,
         data: HostData,
         kv: KvStores,
+        cache: Cache,
+        http_cache: bool,
+        rates: Rates,
         upstream: Upstream,
         send_dynamic: SendDynamic | None,
         parking: "Parking",
+        told: Told,
     ) -> None:
         self.id = exchange.number
         self.exchange = exchange
@@ -142,11 +189,16 @@ class Sandbox:
         self.handles = Handles()
         self.data = data
         self.kv = kv
-        self.upstream = upstream
-        self.send_dynamic = send_dynamic
+        self.cache = cache
+        self.http_cache = http_cache
+        self.rates = rates
+        self.usage = Usage(told, lambda: self.request_id)
+        self.usage.begin(exchange.request)
+        self.upstream = self.usage.watch(upstream)
+        self.send_dynamic = send_dynamic and self.usage.watch_dynamic(send_dynamic)
         self.dynamic_backends: dict[str, DynamicBackend] = {}
         self.parking = parking
-        self.requests_left = MAX_REQUESTS
+        self.requests_left = waiting.limits.reuse
         self.asking = False
         self.fault: str | None = None
         self.last_error = ""
@@ -164,7 +216,9 @@ class Sandbox:
 
     def serve(self, exchange: Exchange) -> None:
         """Go on with another request."""
+        self.usage.end(self.waiting.cpu_s)
         self.exchange = exchange
+        self.usage.begin(exchange.request)
         self.waiting.restart_request()
 
     def check(self) -> None:

@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import os
+import shutil
 import subprocess
+import tempfile
 import textwrap
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,29 +23,62 @@ from host_sim.trace import Trace
 __all__ = ["Scripted", "Upstream", "build_guest", "response"]
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "tests" / "guests" / "scripted" / "app.py"
+GUESTS = ROOT / "tests" / "guests"
+BUILT = ROOT / "bin" / "tests"
 
 type Answerer = Callable[[Request], Awaitable[Response]]
 
 
-def build_guest() -> Path:
-    """Return the compiled guest, built by the vendor's tool if its source has changed."""
-    folder = ROOT / "bin" / "tests"
-    path = folder / f"scripted-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.wasm"
+def build_guest(name: str = "scripted") -> Path:
+    """Return a compiled guest, built if its source has changed.
+
+    Both run scripts: `scripted` is built by the vendor's tool, against all of the SDK's world;
+    `newest` is the same source against what Viceroy's newest WIT has beyond that.
+    """
+    scripted = GUESTS / "scripted" / "app.py"
+    newest = [GUESTS / "newest" / "app.py", GUESTS / "newest" / "newest.wit"]
+    sources = {"scripted": [scripted], "newest": [scripted, *newest]}[name]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    path = BUILT / f"{name}-{digest[:16]}.wasm"
     if not path.exists():
-        (folder / "no-packages").mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        subprocess.run(
-            [
-                *(ROOT / ".venv" / "bin" / "fastly-compute-py", "build", "--entry", SOURCE.stem),
-                *("--virtualenv", folder / "no-packages", "--output", part),
-            ],
-            cwd=SOURCE.parent,
-            check=True,
-            capture_output=True,
-        )
-        part.rename(path)
+        (BUILT / "no-packages").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+            part = Path(folder) / "out.wasm"
+            if name == "scripted":
+                _build_scripted(scripted.parent, part)
+            else:
+                shutil.copy(scripted, Path(folder) / "scripted.py")
+                shutil.copy(newest[0], folder)
+                _build_newest(Path(folder), part)
+            part.rename(path)
     return path
+
+
+def _build_scripted(source: Path, output: Path) -> None:
+    subprocess.run(
+        [
+            *(ROOT / ".venv" / "bin" / "fastly-compute-py", "build", "--entry", "app"),
+            *("--virtualenv", BUILT / "no-packages", "--output", output),
+        ],
+        cwd=source,
+        check=True,
+        capture_output=True,
+    )
+
+
+def _build_newest(source: Path, output: Path) -> None:
+    # WASI is stubbed out: Viceroy offers no files and sockets, which the tool would import.
+    subprocess.run(
+        [
+            *(ROOT / ".venv" / "bin" / "componentize-py", "--world", "newest"),
+            *("--wit-path", GUESTS / "newest" / "newest.wit", "componentize", "app"),
+            *("--python-path", source, "--stub-wasi", "--output", output),
+        ],
+        cwd=source,
+        env={**os.environ, "VIRTUAL_ENV": str(BUILT / "no-packages")},
+        check=True,
+        capture_output=True,
+    )
 
 
 def response(

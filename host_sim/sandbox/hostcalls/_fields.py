@@ -4,7 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.objects.headers import MAX_NAME, fitting, nul_list, split_nul_list
+from host_sim.sandbox.objects.headers import (
+    MAX_NAME,
+    check_name,
+    fitting,
+    nul_list,
+    split_nul_list,
+)
 from host_sim.sandbox.objects.messages import GuestMessage
 from host_sim.sandbox.state import Sandbox
 
@@ -36,7 +42,8 @@ def names(_sandbox: Sandbox, message: GuestMessage, max_len: int, cursor: int) -
 
 def value(_sandbox: Sandbox, message: GuestMessage, name: str, max_len: int) -> bytes | None:
     """Return the first value of a name."""
-    _check_length(name, MAX_NAME)
+    if len(name.encode()) > MAX_NAME:
+        raise WitError("invalid-argument")
     found = message.headers.first(name)
     return None if found is None else fitting(found, max_len)
 
@@ -45,13 +52,13 @@ def values(
     _sandbox: Sandbox, message: GuestMessage, name: str, max_len: int, cursor: int
 ) -> Values:
     """Return the values of a name as a list with NULs."""
-    _check_length(name, _MAX_NAME_OF_VALUES)
+    check_name(name, _MAX_NAME_OF_VALUES)
     return nul_list(message.headers.all(name), max_len, cursor)
 
 
 def set_values(_sandbox: Sandbox, message: GuestMessage, name: str, buffer: bytes) -> None:
     """Replace the values of a name by those of a list with NULs."""
-    _check_length(name, MAX_NAME)
+    check_name(name, MAX_NAME)
     message.headers.replace(name, split_nul_list(buffer))
 
 
@@ -67,7 +74,7 @@ def append(_sandbox: Sandbox, message: GuestMessage, name: str, value: bytes) ->
 
 def remove(_sandbox: Sandbox, message: GuestMessage, name: str) -> None:
     """Remove a name, which has to be there."""
-    _check_length(name, MAX_NAME)
+    check_name(name, MAX_NAME)
     if not message.headers.remove(name):
         raise WitError("invalid-argument")
 
@@ -85,11 +92,6 @@ def set_version(_sandbox: Sandbox, message: GuestMessage, version: str) -> None:
 def set_framing(_sandbox: Sandbox, message: GuestMessage, mode: str) -> None:
     """Say who decides about `Content-Length` and `Transfer-Encoding`."""
     message.manual_framing = mode == "manually-from-headers"
-
-
-def _check_length(name: str, limit: int) -> None:
-    if len(name.encode()) > limit:
-        raise WitError("invalid-argument")
 
 
 def register(hostcall: Callable[[str], Any], resource: str) -> None:

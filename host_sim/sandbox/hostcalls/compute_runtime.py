@@ -5,6 +5,7 @@ from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.surroundings import CUSTOMER_ID, HOSTNAME, POP, REGION, SERVICE_ID
 
 __all__ = [
+    "Products",
     "get_customer_id",
     "get_heap_mib",
     "get_hostname",
@@ -15,6 +16,8 @@ __all__ = [
     "get_sandbox_id",
     "get_service_id",
     "get_vcpu_ms",
+    "has_product",
+    "products",
     "zero",
 ]
 
@@ -86,3 +89,21 @@ def get_is_staging(_sandbox: Sandbox) -> bool:
 def get_namespace_id(_sandbox: Sandbox) -> str:
     """Return nothing."""
     return ""
+
+
+class Products:
+    """The products enabled for the service, as a handle: none of those one can ask for."""
+
+
+@hostcall("[static]products.new")
+def products(_sandbox: Sandbox) -> Products:
+    """Return the products enabled for the service."""
+    return Products()
+
+
+@hostcall("[method]products.has-domain-inspector")
+@hostcall("[method]products.has-image-optimizer")
+@hostcall("[method]products.has-origin-inspector")
+def has_product(_sandbox: Sandbox, _products: Products) -> bool:
+    """Tell that the service does not have it."""
+    return False

@@ -21,6 +21,7 @@ __all__ = [
     "client_ip_addr",
     "client_request_id",
     "compliance_region",
+    "downstream_of",
     "fastly_key_is_valid",
     "fingerprint",
     "next_request",
@@ -29,6 +30,7 @@ __all__ = [
     "original_header_count",
     "original_header_names",
     "server_ip_addr",
+    "visits",
 ]
 
 hostcall = interface("http-downstream")
@@ -56,7 +58,12 @@ def await_request(
     return sandbox.incoming()
 
 
-def _downstream(request: GuestRequest) -> Request:
+def downstream_of(request: GuestRequest) -> Request:
+    """Return what the client sent.
+
+    Raises:
+        WitError: `generic-error`, the guest made the request itself.
+    """
     if request.downstream is None:
         raise WitError("generic-error")
     return request.downstream
@@ -67,7 +74,7 @@ def original_header_names(
     _sandbox: Sandbox, request: GuestRequest, max_len: int, cursor: int
 ) -> tuple[str, int | None]:
     """Return the names of the client's header fields as a list with NULs, in lower case."""
-    names = [name.encode() for name in HeaderTable.of(_downstream(request).headers).names()]
+    names = [name.encode() for name in HeaderTable.of(downstream_of(request).headers).names()]
     buffer, rest = nul_list(names, max_len, cursor)
     return buffer.decode(), rest
 
@@ -75,7 +82,7 @@ def original_header_names(
 @hostcall("downstream-original-header-count")
 def original_header_count(_sandbox: Sandbox, request: GuestRequest) -> int:
     """Return how many header fields the client sent."""
-    return len(_downstream(request).headers)
+    return len(downstream_of(request).headers)
 
 
 @hostcall("downstream-client-ip-addr")
@@ -95,28 +102,28 @@ def server_ip_addr(_sandbox: Sandbox, request: GuestRequest) -> Case | None:
 @hostcall("downstream-client-request-id")
 def client_request_id(_sandbox: Sandbox, request: GuestRequest, max_len: int) -> str:
     """Return the number of the request as 32 hexadecimal digits."""
-    _downstream(request)
+    downstream_of(request)
     return fitting(request.number, max_len)
 
 
 @hostcall("downstream-client-ddos-detected")
 def client_ddos_detected(_sandbox: Sandbox, request: GuestRequest) -> bool:
     """Tell that nothing was detected."""
-    _downstream(request)
+    downstream_of(request)
     return False
 
 
 @hostcall("downstream-compliance-region")
 def compliance_region(_sandbox: Sandbox, request: GuestRequest, max_len: int) -> str:
     """Return the name of no region."""
-    _downstream(request)
+    downstream_of(request)
     return fitting("none", max_len)
 
 
 @hostcall("fastly-key-is-valid")
 def fastly_key_is_valid(sandbox: Sandbox, request: GuestRequest) -> bool:
     """Tell whether the request carries an API key that the configuration allows."""
-    return _downstream(request).headers.get("fastly-key") in sandbox.data.fastly_keys
+    return downstream_of(request).headers.get("fastly-key") in sandbox.data.fastly_keys
 
 
 @hostcall("downstream-client-h2-fingerprint")
@@ -134,11 +141,18 @@ def fingerprint(_sandbox: Sandbox, _request: GuestRequest, _max_len: int) -> str
 @hostcall("downstream-tls-ja4")
 def no_tls(_sandbox: Sandbox, request: GuestRequest, _max_len: int) -> None:
     """Return nothing: the connection is without TLS."""
-    _downstream(request)
+    downstream_of(request)
 
 
 @hostcall("downstream-tls-client-cert-verify-result")
 @hostcall("downstream-tls-ja3-md5")
 def no_tls_either(_sandbox: Sandbox, request: GuestRequest) -> None:
     """Return nothing: the connection is without TLS."""
-    _downstream(request)
+    downstream_of(request)
+
+
+@hostcall("downstream-visits-this-pop")
+@hostcall("downstream-visits-this-service")
+def visits(sandbox: Sandbox) -> int:
+    """Return how often the request has been in this service before: it is its own backend."""
+    return sandbox.exchange.request.visits

@@ -4,30 +4,27 @@ Host contract §2.2 and §3.1.
 """
 
 import re
-import zlib
-from collections.abc import AsyncIterator
-from typing import Any
 
 from host_sim.body import Body
-from host_sim.errors import BackendError, BackendFault, BodyError
-from host_sim.messages import HandedOff, Response
+from host_sim.messages import HandedOff
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._fields import register
-from host_sim.sandbox.objects.bodies import GuestBody, close_soon
+from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.objects.lookups import Backend
 from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse, Uri, request_of
+from host_sim.sandbox.objects.pending import PendingResponse
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.waiting import Pending, Waiting
 
 __all__ = [
-    "PendingResponse",
+    "ExtraCacheOverride",
     "await_response",
     "close",
     "get_method",
     "get_uri",
     "new",
+    "new_extra_cache_override",
     "redirect_to_grip_proxy",
     "redirect_to_websocket_proxy",
     "send",
@@ -35,6 +32,7 @@ __all__ = [
     "send_async_streaming",
     "set_auto_decompress",
     "set_cache_override",
+    "set_lookup_timeout",
     "set_method",
     "set_uri",
     "upgrade_websocket",
@@ -48,72 +46,8 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §9.1: token
 type Answer = tuple[GuestResponse, GuestBody]
 
 
-class PendingResponse:
-    """A request on its way to a backend, as a handle."""
-
-    def __init__(self, waiting: Waiting, pending: Pending[Response], request: GuestRequest) -> None:
-        self._waiting = waiting
-        self._pending = pending
-        self._decode_gzip = request.decode_gzip
-
-    @property
-    def ready(self) -> bool:
-        """Whether the head of the response is here, or none will come."""
-        return self._pending.ready
-
-    def result(self, sandbox: Sandbox) -> Answer:
-        """Wait for the response.
-
-        Raises:
-            WitError: there is none; the error is a record.
-        """
-        try:
-            response = self._pending.result()
-        except BackendError as error:
-            raise WitError(_send_error(error)) from error
-        answer, body = GuestResponse.incoming(response), response.body
-        codings = [value.lower() for value in answer.headers.all("content-encoding")]
-        if self._decode_gzip and codings and codings[0] in (b"gzip", b"x-gzip"):
-            answer.headers.remove("content-encoding")
-            answer.headers.remove("content-length")
-            body = Body(_gunzip(body), None)
-        return answer, GuestBody(sandbox.waiting, body)
-
-    def dropped(self) -> None:
-        """Give up on the response."""
-        unread = self._pending.cancel()
-        if unread is not None:
-            self._waiting.post(close_soon, unread.body)
-
-
-async def _gunzip(body: Body) -> AsyncIterator[bytes]:
-    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        async for piece in body:
-            if plain := decoder.decompress(piece):
-                yield plain
-    except zlib.error as error:
-        raise BodyError(f"the body is not what its Content-Encoding says: {error}") from error
-    finally:
-        await body.aclose()
-
-
-def _send_error(error: BackendError) -> dict[str, Any]:
-    """Return `error-with-detail`. Host contract §2.0, last table."""
-    match error.fault:
-        case BackendFault.UNKNOWN:
-            detail, case = "destination-not-found", "generic-error"
-        case BackendFault.UNREACHABLE:
-            detail, case = "connection-refused", "generic-error"
-        case BackendFault.CLOSED:
-            detail, case = "connection-terminated", "http-incomplete"
-        case BackendFault.INVALID:
-            detail, case = "http-protocol-error", "http-invalid"
-        case BackendFault.TIMEOUT:
-            detail, case = "http-response-timeout", "generic-error"
-        case BackendFault.LOOP:
-            detail, case = "internal-error", "generic-error"
-    return {"detail": detail, "error": case}
+class ExtraCacheOverride:
+    """Room for additions to a cache override, as a handle."""
 
 
 @hostcall("[static]request.new")
@@ -153,6 +87,17 @@ def set_cache_override(_sandbox: Sandbox, _request: GuestRequest, _override: obj
     """Accept the wish; there is no cache in front of backends."""
 
 
+@hostcall("[static]extra-cache-override-details.new")
+def new_extra_cache_override(_sandbox: Sandbox) -> ExtraCacheOverride:
+    """Make room for additions to a cache override."""
+    return ExtraCacheOverride()
+
+
+@hostcall("[method]extra-cache-override-details.set-lookup-timeout")
+def set_lookup_timeout(_sandbox: Sandbox, _extra: ExtraCacheOverride, _timeout_ms: int) -> None:
+    """Accept the wish; there is no cache to look up in."""
+
+
 @hostcall("[method]request.set-auto-decompress-response")
 def set_auto_decompress(_sandbox: Sandbox, request: GuestRequest, encodings: set[str]) -> None:
     """Ask for gzip to be decoded; other encodings are passed on as they are."""
@@ -167,7 +112,9 @@ def redirect_to_grip_proxy(sandbox: Sandbox, request: GuestRequest, backend: Bac
 
 @hostcall("[method]request.redirect-to-websocket-proxy")
 def redirect_to_websocket_proxy(sandbox: Sandbox, request: GuestRequest, backend: Backend) -> None:
-    """Connect the client to a backend, WebSocket and all."""
+    """Connect the client to a backend, WebSocket and all; a service can be without that."""
+    if not sandbox.data.websockets and sandbox.exchange.unsent:
+        raise WitError("unsupported")
     _hand_off(sandbox, request, backend, to_fanout=False)
 
 
@@ -195,7 +142,7 @@ def upgrade_websocket(_sandbox: Sandbox, _backend: Backend) -> None:
 @hostcall("send-uncached")
 def send(sandbox: Sandbox, request: GuestRequest, body: GuestBody, backend: Backend) -> Answer:
     """Send a request and wait for the head of the response."""
-    return send_async(sandbox, request, body, backend).result(sandbox)
+    return send_async(sandbox, request, body, backend).result()
 
 
 @hostcall("send-async")
@@ -228,9 +175,9 @@ def _start(
 
 
 @hostcall("await-response")
-def await_response(sandbox: Sandbox, pending: PendingResponse) -> Answer:
+def await_response(_sandbox: Sandbox, pending: PendingResponse) -> Answer:
     """Wait for the head of a response."""
-    return pending.result(sandbox)
+    return pending.result()
 
 
 @hostcall("close")

@@ -11,15 +11,20 @@ from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._fields import register
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.messages import GuestResponse, response_of
+from host_sim.sandbox.objects.pending import HeaderChanges, PendingResponse
 from host_sim.sandbox.state import Sandbox
 
 __all__ = [
+    "append_header_pending",
     "close",
     "get_remote_ip_addr",
     "get_remote_port",
     "get_status",
+    "insert_header_pending",
     "new",
+    "remove_header_pending",
     "send_downstream",
+    "send_downstream_pending",
     "send_downstream_streaming",
     "set_http_keepalive_mode",
     "set_status",
@@ -71,8 +76,11 @@ def get_remote_port(_sandbox: Sandbox, _response: GuestResponse) -> None:
 @hostcall("send-downstream")
 def send_downstream(sandbox: Sandbox, response: GuestResponse, body: GuestBody) -> None:
     """Answer the client."""
-    if not _is_informational(sandbox, response):
-        _send(sandbox, response, body.send())
+    try:
+        if not _is_informational(sandbox, response):
+            _send(sandbox, response, body.send())
+    finally:
+        body.dropped()  # what was not sent
 
 
 @hostcall("send-downstream-streaming")
@@ -86,6 +94,7 @@ def send_downstream_streaming(sandbox: Sandbox, response: GuestResponse, body: G
 
 def _send(sandbox: Sandbox, response: GuestResponse, body: Body) -> None:
     to_head = sandbox.exchange.request.method == "HEAD"
+    sandbox.usage.check_answer(response.headers.headers())
     sandbox.exchange.respond(response_of(response, body, to_head=to_head))
 
 
@@ -100,6 +109,54 @@ def _is_informational(sandbox: Sandbox, response: GuestResponse) -> bool:
     if response.status < 200:
         raise WitError("invalid-argument")
     return False
+
+
+@hostcall("send-downstream-pending")
+def send_downstream_pending(sandbox: Sandbox, pending: PendingResponse) -> None:
+    """Answer the client with a backend's response as soon as it is there."""
+    to_head = sandbox.exchange.request.method == "HEAD"
+    try:
+        sandbox.exchange.respond_later(pending.passed_on(to_head=to_head))
+    except WitError:
+        pending.dropped()
+        raise
+
+
+@hostcall("insert-header-pending")
+def insert_header_pending(
+    _sandbox: Sandbox, pending: PendingResponse, name: str, value: bytes, target: str
+) -> None:
+    """Set a name of a response to come to one value."""
+    for changes in _changes(pending, target):
+        changes.insert(name, value)
+
+
+@hostcall("append-header-pending")
+def append_header_pending(
+    _sandbox: Sandbox, pending: PendingResponse, name: str, value: bytes, target: str
+) -> None:
+    """Add a value to a name of a response to come."""
+    for changes in _changes(pending, target):
+        changes.append(name, value)
+
+
+@hostcall("remove-header-pending")
+def remove_header_pending(
+    _sandbox: Sandbox, pending: PendingResponse, name: str, target: str
+) -> None:
+    """Remove a name of a response to come, which need not have it."""
+    for changes in _changes(pending, target):
+        changes.remove(name)
+
+
+def _changes(pending: PendingResponse, target: str) -> list[HeaderChanges]:
+    match target:
+        case "response":
+            return [pending.changes]
+        case "error":
+            return [pending.changes_of_error]
+        case _:
+            return [pending.changes, pending.changes_of_error]
 
 
 @hostcall("close")

@@ -6,7 +6,7 @@ from host_sim.sandbox.objects.lookups import Endpoint
 from host_sim.sandbox.output import log_line
 from host_sim.sandbox.state import Sandbox
 
-__all__ = ["open_endpoint", "write"]
+__all__ = ["clone", "open_endpoint", "write"]
 
 hostcall = interface("log")
 
@@ -17,6 +17,12 @@ def open_endpoint(_sandbox: Sandbox, name: str) -> Endpoint:
     if name.lower() in ("stdout", "stderr") or name.lower().startswith("fst_managed_"):
         raise WitError("reserved")
     return Endpoint(name)
+
+
+@hostcall("[method]endpoint.clone")
+def clone(_sandbox: Sandbox, endpoint: Endpoint) -> Endpoint:
+    """Return the same endpoint for a second handle."""
+    return endpoint
 
 
 @hostcall("[method]endpoint.write")

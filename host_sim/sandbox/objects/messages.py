@@ -6,6 +6,7 @@ They are mutable, unlike `host_sim.messages`: a guest builds them field by field
 
 import dataclasses
 import http
+import logging
 import re
 from collections.abc import AsyncIterator
 
@@ -26,14 +27,25 @@ __all__ = [
     "response_of",
 ]
 
+_log = logging.getLogger("host_sim.sandbox")
+
 _FRAMING = ("content-length", "transfer-encoding")
 _CONNECTION = ("connection", "keep-alive")
 _MAX_URI = 65_534
-_URI = re.compile(
-    r"(?:(?P<scheme>https?)://(?P<authority>[^/?#\s\x00-\x1f\x7f]+))?"
-    r"(?P<target>(?:[/?][^#\s\x00-\x1f\x7f]*|\*)?)(?:#.*)?",
-    re.IGNORECASE,
+_UNRESERVED = r"!$&'()*+,\-.0-9;=A-Z_a-z~"
+_AUTHORITY = (
+    rf"(?:[{_UNRESERVED}:%@]*@)?"
+    rf"(?:\[[{_UNRESERVED}:%]*\]|[{_UNRESERVED}]+)(?::[{_UNRESERVED}]*)?"
 )
+_PATH = r"!$-;=@-_a-z|~\"{}\x80-\U0010ffff"
+_QUERY = r"!$-;=?-~\x80-\U0010ffff"
+_URI = re.compile(
+    rf"(?P<scheme>[A-Za-z0-9+.\-]{{1,64}})://(?P<authority>{_AUTHORITY})"
+    rf"(?P<target>(?:/[{_PATH}]*)?(?:\?[{_QUERY}]*)?)(?:#.*)?"
+    rf"|(?P<path>/[{_PATH}]*(?:\?[{_QUERY}]*)?)(?:#.*)?|(?P<star>\*)|(?P<alone>{_AUTHORITY})",
+    re.DOTALL,
+)
+"""URIs as Viceroy takes them (crate `http`), and characters beyond ASCII in paths."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class Uri:
     """A request URI: absolute, or only a path where scheme and authority are empty.
 
     Attributes:
-        scheme: `http`, `https` or empty.
+        scheme: lower-case, or empty.
         authority: host and optional port, or empty.
         target: path and query, `/` at least.
     """
@@ -52,23 +64,25 @@ class Uri:
 
     @classmethod
     def parse(cls, text: str) -> "Uri":
-        """Parse what a guest sets.
+        """Parse what a guest sets: an absolute URI, a path, `*`, or an authority alone.
 
         Raises:
-            WitError: `generic-error`, it is no HTTP URI and no path.
+            WitError: `generic-error`, it is none of them.
         """
-        match = _URI.fullmatch(text)
-        if match is None or not text or len(text) > _MAX_URI:
+        match = _URI.fullmatch(text) if len(text.encode()) <= _MAX_URI else None
+        if match is None:
             raise WitError("generic-error")
-        target = match["target"] or "/"
+        target = match["target"] or match["path"] or match["star"] or "/"
         return cls(
             (match["scheme"] or "").lower(),
-            match["authority"] or "",
-            target if target.startswith(("/", "*")) else "/" + target,
+            match["authority"] or match["alone"] or "",
+            "/" + target if target.startswith("?") else target,
         )
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.target}" if self.authority else self.target
+        if self.scheme and self.authority:
+            return f"{self.scheme}://{self.authority}{self.target}"
+        return self.authority or self.target
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -145,6 +159,7 @@ def framed(headers: HeaderTable, manual: bool, body: Body) -> tuple[Headers, Bod
         return fields, body if body.length == length else Body(_cut(body, length), length)
     if len(codings) == 1 and not lengths and codings[0].lower() == b"chunked":
         return fields, body.unsized()
+    _log.warning("the guest's own framing fields cannot be used: %s, %s", lengths, codings)
     return fields, body
 
 
@@ -184,7 +199,7 @@ def request_of(request: GuestRequest, body: Body, parent: Request) -> Request:
     host = request.headers.first("host")
     return Request(
         method=request.method,
-        scheme=request.uri.scheme or "http",
+        scheme=request.uri.scheme if request.uri.scheme == "https" else "http",
         authority=host.decode("utf-8", "surrogateescape") if host else request.uri.authority,
         target=request.uri.target,
         headers=fields,
@@ -193,4 +208,5 @@ def request_of(request: GuestRequest, body: Body, parent: Request) -> Request:
         server=None,
         trace=parent.trace,
         hops=parent.hops,
+        visits=parent.visits,
     )

@@ -1,11 +1,12 @@
 """A guest that runs scripts, on each of the two borders, for all tests of this folder."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from host_sim.sandbox.data import AclEntry, BackendFacts, HostData
+from host_sim.sandbox.data import AclEntry, BackendFacts, HostData, KvItem, Shield
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
 from tests.support.sandbox import Scripted, Upstream, build_guest
@@ -27,19 +28,33 @@ DATA = HostData(
     },
     geo={"192.0.2.7": {"city": "Testville"}},
     devices={"probe/1": {"brand": "Probe"}},
+    shields={"here": None, "there": Shield("http://there.test/", "https://there.test/")},
     fastly_keys=frozenset({"good-key"}),
-    kv_stores={"things": {"old": b"x"}},
+    kv_stores={"things": {"old": KvItem(b"x", "first")}},
 )
 
 
 @pytest_asyncio.fixture(params=["direct", "public"], scope="module", loop_scope="module")
 async def guest(request: pytest.FixtureRequest) -> AsyncIterator[Scripted]:
     """Guests, with values crossing the border one way or the other."""
+    async with _guests("scripted", request.param) as guests:
+        yield guests
+
+
+@pytest_asyncio.fixture(params=["direct", "public"], scope="module", loop_scope="module")
+async def newest(request: pytest.FixtureRequest) -> AsyncIterator[Scripted]:
+    """Guests that import what the newest WIT has beyond the SDK's world."""
+    async with _guests("newest", request.param) as guests:
+        yield guests
+
+
+@contextlib.asynccontextmanager
+async def _guests(name: str, border: str) -> AsyncIterator[Scripted]:
     upstream = Upstream()
     limits = Limits(cpu_s=10.0, request_timeout_s=30.0)
     sandboxes = Sandboxes(
         upstream=upstream, send_dynamic=upstream.send_dynamic, data=DATA, limits=limits
     )
-    await sandboxes.load(build_guest(), border=request.param)
+    await sandboxes.load(build_guest(name), border=border)
     yield Scripted(sandboxes, upstream)
     await sandboxes.close()

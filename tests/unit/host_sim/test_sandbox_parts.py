@@ -95,7 +95,11 @@ def test_idle_threads_are_used_again_and_busy_ones_are_not() -> None:
         ("http://u@[::1]:8/p?q#f", "http://u@[::1]:8/p?q"),
         ("/p?q", "/p?q"),
         ("/é", "/é"),
+        ("/p?q#f", "/p?q"),
         ("*", "*"),
+        ("ftp://h/", "ftp://h/"),
+        ("h:80", "h:80"),
+        ("x", "x"),
     ],
 )
 def test_uris(text: str, normal: str) -> None:
@@ -103,7 +107,19 @@ def test_uris(text: str, normal: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "h:80", "ftp://h/", "http://", "http:///p", "/a b", "/a\nb", "x", "/" * 65_535]
+    "text",
+    [
+        *(
+            "",
+            "http://",
+            "http:///p",
+            "http://h:1:2/",
+            "http://h%41/",
+            "http://u@/",
+            "http://[::1/",
+        ),
+        *("/a b", "/a\nb", "/a<b", "h/p", "?q", "é", "/" * 65_535, "/" + "é" * 32_767),
+    ],
 )
 def test_what_is_no_uri(text: str) -> None:
     with pytest.raises(WitError, match="generic-error"):
