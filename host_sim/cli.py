@@ -98,6 +98,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help="how long the guest may work on one request (default: %(default)g)",
     )
     parser.add_argument(
+        "--reuse",
+        type=_count,
+        default=5,
+        metavar="N",
+        help="how many more requests a sandbox may have that asks for the next one; 0: every "
+        "request gets a fresh sandbox (default: %(default)d)",
+    )
+    parser.add_argument(
         "--sig-iss", default="viceroy", metavar="ISS", help="issuer in Grip-Sig (default: viceroy)"
     )
     parser.add_argument(
@@ -196,6 +204,12 @@ def _add_port(parser: argparse.ArgumentParser, flag: str, default: int, what: st
     parser.add_argument(
         flag, type=_port, default=default, metavar="PORT", help=f"{what} (default: {default})"
     )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -42,6 +42,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         publish_port=arguments.publish_port,
         publish_key=arguments.publish_key,
         request_timeout_s=arguments.request_timeout,
+        reuse=arguments.reuse,
         sig_iss=arguments.sig_iss,
         fanout=arguments.fanout,
         fanout_publish=arguments.fanout_publish,

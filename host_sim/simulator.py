@@ -75,6 +75,7 @@ class Simulator:
         publish_port: int = 0,
         publish_key: str | None = None,
         request_timeout_s: float = 120.0,
+        reuse: int = 5,
         sig_iss: str = LOCAL_SIG_ISS,
         sig_key: str = LOCAL_SIG_KEY,
         fanout: str | None = None,
@@ -91,6 +92,7 @@ class Simulator:
             publish_port: of the publish endpoint.
             publish_key: what publishers have to present, None for nothing.
             request_timeout_s: how long the guest may work on one request.
+            reuse: how many more requests a sandbox may have that asks for the next one.
             sig_iss: issuer in `Grip-Sig`.
             sig_key: key of `Grip-Sig`, a secret or a PEM.
             fanout: the GRIP proxy behind the edge: None for ours; `pushpin` for a Pushpin that is
@@ -107,7 +109,7 @@ class Simulator:
         self._port = port
         self._fanout_ports = (proxy_port, publish_port)
         self._publish_key = publish_key
-        self._limits = Limits(request_timeout_s=request_timeout_s)
+        self._limits = Limits(request_timeout_s=request_timeout_s, reuse=reuse)
         self._sig = (parse_key(sig_key), sig_iss)
         self._fanout = fanout
         self._fanout_publish = fanout_publish

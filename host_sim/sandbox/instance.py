@@ -16,6 +16,7 @@ from host_sim.messages import Failed, Outcome, Request, Upstream
 from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.data import HostData, SendDynamic
 from host_sim.sandbox.loading.engine import Loaded, load
+from host_sim.sandbox.production import Told
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
 from host_sim.sandbox.stores.kv import KvStores
@@ -56,7 +57,8 @@ class Sandboxes:
         self._limits = limits or Limits()
         self._numbers = itertools.count()
         self._threads = Threads("host-sim-guest")
-        self._parking = Parking(self._give_back)
+        self._parking = Parking(self._give_back, self._limits)
+        self._told = Told()
         self._running: set[Sandbox] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -78,6 +80,7 @@ class Sandboxes:
             raise
         finally:
             self._ready.set()
+        self._told.check_package(component)
         return self._loaded
 
     @property
@@ -130,6 +133,7 @@ class Sandboxes:
             upstream=self._upstream,
             send_dynamic=self._send_dynamic,
             parking=self._parking,
+            told=self._told,
         )
         self._running.add(sandbox)
         self._idle.clear()
@@ -148,6 +152,7 @@ class Sandboxes:
 
         try:
             failure = run_guest(loaded, sandbox)
+            sandbox.usage.end(sandbox.waiting.cpu_s)
             if failure is not None and not sandbox.exchange.unsent and failure != STOPPING:
                 _log.error("%s", failure, extra={"request_id": sandbox.request_id})
             sandbox.exchange.end(failure)

@@ -20,6 +20,14 @@ KEPT = 12
 """Lines remembered, enough to find in them what a guest said when it failed."""
 
 
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    0x09: "\t",
+    0x0D: "\\r",
+}
+"""Control characters of a line, and what is shown for them: much of what guests print is their
+clients', who could otherwise write lines of their own, or to the terminal."""
+
+
 def log_line(name: str, text: str, *, request_id: int, kind: Literal["stream", "endpoint"]) -> None:
     """Log one line of a stream or endpoint called `name`."""
     _log.info("%s :: %s", name, text, extra={"request_id": request_id, kind: name})
@@ -60,4 +68,4 @@ class Lines:
         text = line.removesuffix(b"\r").decode("utf-8", "replace")
         if text.strip():
             self.recent.append(text)
-        log_line(self._name, text, request_id=self._request_id(), kind="stream")
+        log_line(self._name, text.translate(_ESCAPES), request_id=self._request_id(), kind="stream")

@@ -9,14 +9,9 @@ from collections.abc import Callable
 
 from host_sim.sandbox.border.values import Stopped, WitError
 from host_sim.sandbox.state import Exchange, Sandbox
+from host_sim.sandbox.waiting import Limits
 
 __all__ = ["Parking", "PendingRequest"]
-
-MAX_PARKED = 5
-"""Sandboxes parked at a time."""
-
-MAX_WAIT_S = 10.0
-"""How long a sandbox is parked at most; the clock starts when it asks."""
 
 
 class PendingRequest:
@@ -40,11 +35,14 @@ class PendingRequest:
         Raises:
             Stopped: the guest may not go on.
         """
+        waiting = self._sandbox.waiting
+        waiting.pause_request()
         try:
-            self._sandbox.waiting.wait_for(lambda: self.ready)
+            waiting.wait_for(lambda: self.ready)
         except Stopped:
             self.dropped()
             raise
+        waiting.restart_request()
         self._sandbox.asking = False
         given, self._given = self._given, None
         return given
@@ -61,9 +59,10 @@ class PendingRequest:
 class Parking:
     """Where sandboxes wait for requests."""
 
-    def __init__(self, give_back: Callable[[Exchange], None]) -> None:
+    def __init__(self, give_back: Callable[[Exchange], None], limits: Limits) -> None:
         """Pass requests that a sandbox was given and did not take to `give_back`."""
         self.give_back = give_back
+        self._limits = limits
         self._lock = threading.Lock()
         self._parked: list[PendingRequest] = []
 
@@ -73,6 +72,9 @@ class Parking:
     def park(self, sandbox: Sandbox, timeout_s: float | None) -> PendingRequest:
         """Let a sandbox ask for its next request, for the longest time where `timeout_s` is None.
 
+        The clock starts here. A sandbox that has used up its requests, or finds no room, learns at
+        once that none will come, and will hear nothing else any more.
+
         Raises:
             WitError: `limit-exceeded`, it is asking already.
         """
@@ -81,14 +83,15 @@ class Parking:
         sandbox.asking = True
         pending = PendingRequest(sandbox, self)
         with self._lock:
-            if len(self._parked) >= MAX_PARKED:
+            if len(self._parked) >= self._limits.parked:
                 sandbox.requests_left = 0
             if sandbox.requests_left > 0:
                 sandbox.requests_left -= 1
                 self._parked.append(pending)
             else:
                 pending.settle(None)
-        wait_s = MAX_WAIT_S if timeout_s is None else min(timeout_s, MAX_WAIT_S)
+        longest_s = self._limits.parked_s
+        wait_s = longest_s if timeout_s is None else min(timeout_s, longest_s)
         sandbox.waiting.post(sandbox.waiting.loop.call_later, wait_s, self.leave, pending)
         return pending
 

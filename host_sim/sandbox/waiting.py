@@ -8,6 +8,7 @@ wakes it wherever it waits. Time spent waiting costs the guest none of its CPU t
 import asyncio
 import concurrent.futures
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -23,17 +24,23 @@ STOPPING = "the simulator is shutting down"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one sandbox may use. Host contract §8.
+    """What one sandbox may use, and when it may be used again. Host contract §8, §1.4.
 
     Attributes:
         memory_bytes: size of each linear memory.
         cpu_s: CPU time of the guest's thread.
         request_timeout_s: time from a request's start to the end of its guest.
+        reuse: requests a sandbox may have after its first; 0 for none.
+        parked: how many sandboxes may wait for a next request at a time.
+        parked_s: how long one may wait.
     """
 
     memory_bytes: int = 128 << 20
     cpu_s: float = 10.0
     request_timeout_s: float = 120.0
+    reuse: int = 5
+    parked: int = 5
+    parked_s: float = 10.0
 
 
 class Waiting:
@@ -57,6 +64,10 @@ class Waiting:
         """Give a request all of its time."""
         self._deadline = time.monotonic() + self.limits.request_timeout_s
         self._cpu_until = self.cpu_s + self.limits.cpu_s
+
+    def pause_request(self) -> None:
+        """Stop the clock of the request at hand: it is served, and the next one has not come."""
+        self._deadline = math.inf
 
     @property
     def cpu_s(self) -> float:
@@ -107,7 +118,7 @@ class Waiting:
                 if until is not None and now >= until:
                     return False
                 end = self._deadline if until is None else min(until, self._deadline)
-                self._bell.wait(max(0.0, end - now))
+                self._bell.wait(min(max(0.0, end - now), threading.TIMEOUT_MAX))
         return True
 
     def start[Result](self, coroutine: Coroutine[Any, Any, Result]) -> "Pending[Result]":

@@ -25,7 +25,8 @@ def open_store(sandbox: Sandbox, name: str) -> ConfigStore:
 
 
 @hostcall("[method]store.get")
-def get(_sandbox: Sandbox, store: ConfigStore, key: str, max_len: int) -> str | None:
+def get(sandbox: Sandbox, store: ConfigStore, key: str, max_len: int) -> str | None:
     """Return an entry, none if there is none of that key."""
+    sandbox.usage.count("lookups in config stores")
     value = store.entries.get(key)
     return None if value is None else fitting(value, max_len)
