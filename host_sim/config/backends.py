@@ -50,6 +50,7 @@ class Backend:
         between_bytes_timeout_ms: for each piece of the response body; None: any time.
         ca_certificates: PEM of whom to trust; None: whom the system trusts.
         client_certificate: what to show.
+        tls_min_version, tls_max_version: as TLS numbers them, None for any; not in a manifest.
     """
 
     url: str
@@ -62,6 +63,8 @@ class Backend:
     between_bytes_timeout_ms: int | None = None
     ca_certificates: str | None = None
     client_certificate: ClientCertificate | None = None
+    tls_min_version: int | None = None
+    tls_max_version: int | None = None
 
     @property
     def _parts(self) -> urllib.parse.SplitResult:

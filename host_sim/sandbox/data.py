@@ -17,11 +17,19 @@ __all__ = [
     "Contents",
     "DynamicBackend",
     "HostData",
+    "KvItem",
+    "Records",
     "SendDynamic",
+    "Shield",
 ]
 
 type Contents = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """A config store: its entries, or what reads them; that may raise `OSError` or `ConfigError`."""
+
+type _Records = Mapping[str, Mapping[str, object]]
+
+type Records = _Records | Callable[[], _Records]
+"""Records by what they are looked up with, or what reads them at each look-up; likewise."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +40,26 @@ class BackendFacts:
         url: where it is, `http` or `https`.
         override_host: `Host` field its requests get, None for the guest's own.
         healthy: None for unknown.
+        connect_timeout_ms, first_byte_timeout_ms, between_bytes_timeout_ms: 0 for none.
+        tls_min_version, tls_max_version: as TLS numbers them (0x0303 is 1.2), None for any.
+        http_keepalive_ms: how long an idle connection is kept.
+        tcp_keepalive: whether TCP looks after idle connections.
+        tcp_keepalive_interval_s, tcp_keepalive_probes, tcp_keepalive_time_s: how it does.
     """
 
     url: str
     override_host: str | None = None
     healthy: bool | None = None
+    connect_timeout_ms: int = 0
+    first_byte_timeout_ms: int = 0
+    between_bytes_timeout_ms: int = 0
+    tls_min_version: int | None = None
+    tls_max_version: int | None = None
+    http_keepalive_ms: int = 0
+    tcp_keepalive: bool = False
+    tcp_keepalive_interval_s: int = 0
+    tcp_keepalive_probes: int = 0
+    tcp_keepalive_time_s: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,33 +68,21 @@ class DynamicBackend:
 
     Attributes:
         name: as the guest calls it.
-        target: host and optional port.
-        tls: whether to connect with TLS.
-        override_host: `Host` of every request, None for the guest's own.
-        cert_host: name its certificate must have, None for the target's.
+        facts: where it is and what can be asked about it.
+        cert_host: name its certificate must have, None for the URL's host.
         use_sni: whether that name is sent in the TLS handshake.
         ca_certificates: PEM of whom to trust, None for whom the system trusts.
         client_certificate: what to show, certificate and key as PEM.
-        first_byte_timeout_ms, between_bytes_timeout_ms: 0 for none.
         grpc: whether it speaks HTTP/2 only.
     """
 
     name: str
-    target: str
-    tls: bool
-    override_host: str | None
-    cert_host: str | None
-    use_sni: bool
-    ca_certificates: str | None
-    client_certificate: tuple[str, str] | None = dataclasses.field(repr=False)
-    first_byte_timeout_ms: int
-    between_bytes_timeout_ms: int
-    grpc: bool
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"{'https' if self.tls else 'http'}://{self.target}"
+    facts: BackendFacts
+    cert_host: str | None = None
+    use_sni: bool = True
+    ca_certificates: str | None = None
+    client_certificate: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
+    grpc: bool = False
 
 
 type SendDynamic = Callable[[Request, DynamicBackend], Coroutine[Any, Any, Response]]
@@ -89,6 +100,22 @@ class AclEntry:
 
     prefix: str
     action: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KvItem:
+    """A value that a KV store starts with, and what is kept beside it."""
+
+    data: bytes
+    metadata: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shield:
+    """A shielding site elsewhere, by its two URLs."""
+
+    unencrypted: str
+    encrypted: str
 
 
 LOOPBACK_GEO: Mapping[str, object] = {
@@ -125,16 +152,22 @@ class HostData:
         secret_stores: by name, then by name of the secret.
         kv_stores: contents at the start, by name, then by key.
         acls: by name.
-        geo: records by address as text; loopback addresses have one anyway.
+        geo: records by address.
+        loopback_geo: whether loopback addresses without a record of their own get the usual one.
         devices: records by exact `User-Agent`.
+        shields: shielding sites by name, None for the one this is.
         fastly_keys: API keys that `fastly-key-is-valid` accepts.
+        websockets: whether a client may be handed off to a backend.
     """
 
     backends: Mapping[str, BackendFacts] = dataclasses.field(default_factory=dict)
     config_stores: Mapping[str, Contents] = dataclasses.field(default_factory=dict)
     secret_stores: Mapping[str, Mapping[str, bytes]] = dataclasses.field(default_factory=dict)
-    kv_stores: Mapping[str, Mapping[str, bytes]] = dataclasses.field(default_factory=dict)
+    kv_stores: Mapping[str, Mapping[str, KvItem]] = dataclasses.field(default_factory=dict)
     acls: Mapping[str, Sequence[AclEntry]] = dataclasses.field(default_factory=dict)
-    geo: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
-    devices: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
+    geo: Records = dataclasses.field(default_factory=dict)
+    loopback_geo: bool = True
+    devices: Records = dataclasses.field(default_factory=dict)
+    shields: Mapping[str, Shield | None] = dataclasses.field(default_factory=dict)
     fastly_keys: frozenset[str] = frozenset()
+    websockets: bool = True

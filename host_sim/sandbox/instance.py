@@ -9,6 +9,7 @@ import asyncio
 import functools
 import itertools
 import logging
+import time
 from pathlib import Path
 
 from host_sim.errors import StartError
@@ -19,13 +20,17 @@ from host_sim.sandbox.loading.engine import Loaded, load
 from host_sim.sandbox.production import Told
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
-from host_sim.sandbox.stores.kv import KvStores
+from host_sim.sandbox.stores.cache import Cache
+from host_sim.sandbox.stores.kv import MemoryStores
+from host_sim.sandbox.stores.kv_sqlite import SqliteStores
+from host_sim.sandbox.stores.rates import Rates
 from host_sim.sandbox.threads import Threads
 from host_sim.sandbox.waiting import STOPPING, Limits, Waiting
 
 __all__ = ["Sandboxes"]
 
 _log = logging.getLogger("host_sim.sandbox")
+_steps = logging.getLogger("host_sim.steps")
 
 GRACE_S = 0.5
 """How much later than its guest a request is given up."""
@@ -41,6 +46,9 @@ class Sandboxes:
         send_dynamic: SendDynamic | None = None,
         data: HostData | None = None,
         limits: Limits | None = None,
+        state: Path | None = None,
+        cache: Cache | None = None,
+        http_cache: bool = True,
     ) -> None:
         """Make ready to run guests.
 
@@ -49,11 +57,21 @@ class Sandboxes:
             send_dynamic: how they reach backends they describe themselves; None: they cannot.
             data: what they can look up.
             limits: what each may use.
+            state: folder for what guests keep in KV stores; None: it is lost at the end.
+            cache: what they share; None for an empty one.
+            http_cache: whether there is the HTTP cache, which Viceroy does not have.
+
+        Raises:
+            StartError: there can be no state in that folder.
         """
         self._upstream = upstream
         self._send_dynamic = send_dynamic
         self._data = data or HostData()
-        self._kv = KvStores(self._data.kv_stores)
+        contents = self._data.kv_stores
+        self._rates = Rates()
+        self._kv = MemoryStores(contents) if state is None else SqliteStores(state, contents)
+        self._cache = Cache() if cache is None else cache
+        self._http_cache = http_cache
         self._limits = limits or Limits()
         self._numbers = itertools.count()
         self._threads = Threads("host-sim-guest")
@@ -66,7 +84,13 @@ class Sandboxes:
         self._loaded: Loaded | StartError | None = None
 
     async def load(
-        self, component: Path, *, folder: Path | None = None, border: str | None = None
+        self,
+        component: Path,
+        *,
+        folder: Path | None = None,
+        border: str | None = None,
+        quick: bool = False,
+        trap_unknown: bool = True,
     ) -> Loaded:
         """Load the component to run; requests that come meanwhile wait. See `engine.load`.
 
@@ -74,7 +98,9 @@ class Sandboxes:
             StartError: it cannot be run; then neither can requests be served.
         """
         try:
-            self._loaded = await load(component, folder=folder, border=border)
+            self._loaded = await load(
+                component, folder=folder, border=border, quick=quick, trap_unknown=trap_unknown
+            )
         except StartError as error:
             self._loaded = error
             raise
@@ -114,6 +140,7 @@ class Sandboxes:
                 await self._idle.wait()
         except TimeoutError:
             _log.warning("%d guests did not end in time", len(self._running))
+        self._kv.close()
         if isinstance(self._loaded, Loaded):
             self._loaded.ticker.close()
 
@@ -130,6 +157,9 @@ class Sandboxes:
             Waiting(exchange.outcome.get_loop(), self._limits),
             data=self._data,
             kv=self._kv,
+            cache=self._cache,
+            http_cache=self._http_cache,
+            rates=self._rates,
             upstream=self._upstream,
             send_dynamic=self._send_dynamic,
             parking=self._parking,
@@ -151,8 +181,14 @@ class Sandboxes:
         from host_sim.sandbox.guest import run_guest
 
         try:
+            began = time.perf_counter()
             failure = run_guest(loaded, sandbox)
             sandbox.usage.end(sandbox.waiting.cpu_s)
+            took_ms = (time.perf_counter() - began) * 1000
+            number = {"request_id": sandbox.request_id}
+            if failure is not None and failure != STOPPING:
+                _steps.debug("the guest failed", extra={**number, "failure": failure})
+            _steps.debug("guest completed in %.0fms", took_ms, extra=number)
             if failure is not None and not sandbox.exchange.unsent and failure != STOPPING:
                 _log.error("%s", failure, extra={"request_id": sandbox.request_id})
             sandbox.exchange.end(failure)

@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-from typing import TYPE_CHECKING
 
 from host_sim.body import Body
 from host_sim.sandbox.border.values import Case, WitError
@@ -11,9 +10,6 @@ from host_sim.sandbox.objects.addresses import to_address
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.lookups import Acl
 from host_sim.sandbox.state import Sandbox
-
-if TYPE_CHECKING:
-    from host_sim.sandbox.data import AclEntry
 
 __all__ = ["lookup", "open_acl"]
 
@@ -33,12 +29,14 @@ def open_acl(sandbox: Sandbox, name: str) -> Acl:
 def lookup(sandbox: Sandbox, acl: Acl, address: Case) -> GuestBody | None:
     """Return the entry that fits closest, as JSON; of two equals the later one."""
     wanted = to_address(address)
-    best: tuple[int, AclEntry] | None = None
+    best: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str] | None = None
     for entry in acl.entries:
         network = ipaddress.ip_network(entry.prefix, strict=False)
-        if wanted in network and (best is None or network.prefixlen >= best[0]):
-            best = network.prefixlen, entry
+        if wanted in network and (best is None or network.prefixlen >= best[0].prefixlen):
+            best = network, entry.action
     if best is None:
         return None
-    text = json.dumps({"prefix": best[1].prefix, "action": best[1].action})
+    action = best[1].upper() if best[1].upper() in ("ALLOW", "BLOCK") else best[1]
+    record = {"prefix": str(best[0]), "action": action}
+    text = json.dumps(record, ensure_ascii=False, indent=2)  # laid out as by the platform
     return GuestBody(sandbox.waiting, Body.of(text.encode()))

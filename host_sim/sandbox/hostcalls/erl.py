@@ -1,7 +1,8 @@
-"""Edge rate limiting, which does not count anything here. Host contract §2.8."""
+"""Edge rate limiting, which really counts. Host contract §2.8."""
 
 import dataclasses
 
+from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 
@@ -14,12 +15,16 @@ __all__ = [
     "get_counter_name",
     "has",
     "increment",
-    "lookup",
+    "lookup_count",
+    "lookup_rate",
     "open_penalty_box",
     "open_rate_counter",
 ]
 
 hostcall = interface("erl")
+
+MAX_NAME = 1024
+"""Longest name of a counter or box, in bytes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,16 +41,22 @@ class PenaltyBox:
     name: str
 
 
+def _checked(name: str) -> str:
+    if len(name.encode()) > MAX_NAME:
+        raise WitError("name-too-long")
+    return name
+
+
 @hostcall("[static]rate-counter.open")
 def open_rate_counter(_sandbox: Sandbox, name: str) -> RateCounter:
-    """Open a counter; every name works."""
-    return RateCounter(name)
+    """Open a counter; every name that is not too long works."""
+    return RateCounter(_checked(name))
 
 
 @hostcall("[static]penalty-box.open")
 def open_penalty_box(_sandbox: Sandbox, name: str) -> PenaltyBox:
-    """Open a box; every name works."""
-    return PenaltyBox(name)
+    """Open a box; every name that is not too long works."""
+    return PenaltyBox(_checked(name))
 
 
 @hostcall("[method]rate-counter.get-name")
@@ -61,38 +72,47 @@ def get_box_name(_sandbox: Sandbox, box: PenaltyBox) -> str:
 
 
 @hostcall("[method]rate-counter.check-rate")
-def check_rate(
-    _sandbox: Sandbox,
-    _counter: RateCounter,
-    _entry: str,
-    _delta: int,
-    _window: int,
-    _limit: int,
-    _box: PenaltyBox,
-    _ttl: int,
+def check_rate(  # noqa: PLR0917 - as the WIT has it
+    sandbox: Sandbox,
+    counter: RateCounter,
+    entry: str,
+    delta: int,
+    window: int,
+    limit: int,
+    box: PenaltyBox,
+    ttl: int,
 ) -> bool:
-    """Tell that the limit is not exceeded."""
-    return False
+    """Count, and tell whether the entry is to be refused."""
+    return sandbox.rates.check(
+        counter.name, entry, delta=delta, window_s=window, limit=limit, box=box.name, ttl_s=ttl
+    )
 
 
 @hostcall("[method]rate-counter.increment")
-def increment(_sandbox: Sandbox, _counter: RateCounter, _entry: str, _delta: int) -> None:
-    """Count nothing."""
+def increment(sandbox: Sandbox, counter: RateCounter, entry: str, delta: int) -> None:
+    """Count."""
+    sandbox.rates.increment(counter.name, entry, delta)
 
 
 @hostcall("[method]rate-counter.lookup-rate")
+def lookup_rate(sandbox: Sandbox, counter: RateCounter, entry: str, window: int) -> int:
+    """Return how much was counted in a second, on average over `window` seconds."""
+    return sandbox.rates.rate(counter.name, entry, window)
+
+
 @hostcall("[method]rate-counter.lookup-count")
-def lookup(_sandbox: Sandbox, _counter: RateCounter, _entry: str, _seconds: int) -> int:
-    """Return 0."""
-    return 0
+def lookup_count(sandbox: Sandbox, counter: RateCounter, entry: str, duration: int) -> int:
+    """Return how much was counted in the last `duration` seconds."""
+    return sandbox.rates.count(counter.name, entry, duration)
 
 
 @hostcall("[method]penalty-box.add")
-def add(_sandbox: Sandbox, _box: PenaltyBox, _entry: str, _ttl: int) -> None:
-    """Put nothing in."""
+def add(sandbox: Sandbox, box: PenaltyBox, entry: str, ttl: int) -> None:
+    """Put an entry in, for `ttl` seconds."""
+    sandbox.rates.penalise(box.name, entry, ttl)
 
 
 @hostcall("[method]penalty-box.has")
-def has(_sandbox: Sandbox, _box: PenaltyBox, _entry: str) -> bool:
-    """Tell that it is empty."""
-    return False
+def has(sandbox: Sandbox, box: PenaltyBox, entry: str) -> bool:
+    """Tell whether an entry is in it."""
+    return sandbox.rates.penalised(box.name, entry)

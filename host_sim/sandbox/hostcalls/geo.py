@@ -5,6 +5,7 @@ import json
 from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.data import LOOPBACK_GEO
 from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.hostcalls._records import records_of
 from host_sim.sandbox.objects.addresses import to_address
 from host_sim.sandbox.state import Sandbox
 
@@ -17,12 +18,12 @@ hostcall = interface("geo")
 def lookup(sandbox: Sandbox, address: Case, max_len: int) -> str:
     """Return what is known about an address, as JSON."""
     parsed = to_address(address)
-    record = sandbox.data.geo.get(str(parsed))
-    if record is None and parsed.is_loopback:
+    record = records_of(sandbox.data.geo).get(str(parsed))
+    if record is None and parsed.is_loopback and sandbox.data.loopback_geo:
         record = LOOPBACK_GEO
     if record is None:
         raise WitError("generic-error")
-    text = json.dumps(record)
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > max_len:
         raise WitError.buffer_len(0)  # the platform does not say more
     return text

@@ -1,25 +1,32 @@
 """KV stores. Host contract §2.8.
 
-Everything is done at once; what is pending is so in name only. The calls that wait themselves work
-as well, which they do not in Viceroy.
+What is pending is really on its way: stores on disk work on a thread of their own, and a body that
+is still arriving is stored when it is here. The calls that wait themselves give the same.
 """
 
+import asyncio
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from host_sim.body import Body
-from host_sim.sandbox.border.values import WitError
+from host_sim.errors import BodyError
+from host_sim.sandbox.border.values import Stopped, WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.stores.kv import Entry, KvStore
+from host_sim.sandbox.stores.kv import MAX_VALUE, Entry, KvStore, check_key
+from host_sim.sandbox.waiting import STOPPING, Pending
 
 __all__ = [
-    "Done",
     "KvEntry",
-    "await_done",
+    "KvPending",
+    "await_delete",
+    "await_insert",
+    "await_list",
+    "await_lookup",
     "delete",
     "delete_async",
     "generation",
@@ -36,6 +43,12 @@ __all__ = [
 
 hostcall = interface("kv-store")
 
+PRODUCTION_VALUE = 25_000_000
+PRODUCTION_METADATA = 2000
+"""What production takes, in bytes; more is stored here, with a warning. Host contract §8."""
+
+_log = logging.getLogger("host_sim.sandbox")
+
 
 class KvEntry:
     """A value that was looked up; its content and metadata can be taken once."""
@@ -46,28 +59,36 @@ class KvEntry:
         self.metadata = entry.metadata
 
 
-class Done:
-    """A call that has ended, as a handle: it gave a value or an error."""
+class KvPending:
+    """A call on its way, as a handle. Dropping it does not undo it."""
 
-    ready = True
+    def __init__(self, kind: str, pending: Pending[Any]) -> None:
+        self._kind = kind
+        self._pending = pending
 
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._error: WitError | None = None
-        self._value: Any = None
-        try:
-            self._value = call()
-        except WitError as error:
-            self._error = error
+    @property
+    def ready(self) -> bool:
+        """Whether it has come to an end, good or bad."""
+        return self._pending.ready
 
-    def result(self) -> Any:
-        """Return the value.
+    def result(self, kind: str) -> Any:
+        """Wait for the end and return what the store returned.
 
         Raises:
             WitError: it was an error.
+            Stopped: the call is of another kind, which the WIT's one type for all lets through.
         """
-        if self._error is not None:
-            raise self._error
-        return self._value
+        if kind != self._kind:
+            raise Stopped(f"kv-store/await-{kind}: the pending call is a {self._kind}")
+        return self._pending.result()
+
+
+def _start(sandbox: Sandbox, kind: str, call: Callable[[], Any]) -> KvPending:
+    try:
+        future = sandbox.kv.start(call)
+    except RuntimeError as error:
+        raise Stopped(STOPPING) from error
+    return KvPending(kind, Pending(sandbox.waiting, future))
 
 
 @hostcall("[static]store.open")
@@ -88,13 +109,10 @@ def lookup(_sandbox: Sandbox, store: KvStore, key: str) -> KvEntry | None:
 
 @hostcall("[method]store.insert")
 def insert(
-    _sandbox: Sandbox, store: KvStore, key: str, body: GuestBody, options: dict[str, Any]
+    sandbox: Sandbox, store: KvStore, key: str, body: GuestBody, options: dict[str, Any]
 ) -> None:
     """Store the content of a body."""
-    pieces = []
-    while piece := body.read(1 << 16):
-        pieces.append(piece)
-    store.insert(key, b"".join(pieces), options)
+    insert_async(sandbox, store, key, body, options).result("insert")
 
 
 @hostcall("[method]store.delete")
@@ -106,42 +124,100 @@ def delete(_sandbox: Sandbox, store: KvStore, key: str) -> bool:
 @hostcall("[method]store.list")
 def list_keys(sandbox: Sandbox, store: KvStore, options: dict[str, Any]) -> GuestBody:
     """Return keys as JSON in a body."""
-    return GuestBody(sandbox.waiting, Body.of(json.dumps(store.list(options)).encode()))
+    return _as_body(sandbox, store.list(options))
+
+
+def _as_body(sandbox: Sandbox, listed: dict[str, Any]) -> GuestBody:
+    text = json.dumps(listed, ensure_ascii=False, separators=(",", ":"))
+    return GuestBody(sandbox.waiting, Body.of(text.encode()))
 
 
 @hostcall("[method]store.lookup-async")
-def lookup_async(sandbox: Sandbox, store: KvStore, key: str) -> Done:
+def lookup_async(sandbox: Sandbox, store: KvStore, key: str) -> KvPending:
     """Look a value up."""
-    return Done(lambda: lookup(sandbox, store, key))
+    check_key(key)
+    return _start(sandbox, "lookup", lambda: store.lookup(key))
 
 
 @hostcall("[method]store.insert-async")
 def insert_async(
     sandbox: Sandbox, store: KvStore, key: str, body: GuestBody, options: dict[str, Any]
-) -> Done:
-    """Store the content of a body."""
-    return Done(lambda: insert(sandbox, store, key, body, options))
+) -> KvPending:
+    """Store the content of a body, as soon as all of it is here."""
+    check_key(key)
+    if body.writes_stream:
+        raise WitError("generic-error")
+    content = body.send()
+    at_hand = content.at_hand
+    if at_hand is not None:
+        data = b"".join(at_hand)
+        _warn(sandbox, key, data, options)
+        return _start(sandbox, "insert", lambda: store.insert(key, data, options))
+
+    async def receive() -> None:
+        try:
+            data = await content.whole(MAX_VALUE)
+        except BodyError:
+            raise WitError("generic-error") from None
+        if data is None:
+            await content.aclose()
+            raise WitError("payload-too-large")
+        _warn(sandbox, key, data, options)
+        await asyncio.wrap_future(sandbox.kv.start(lambda: store.insert(key, data, options)))
+
+    return KvPending("insert", sandbox.waiting.start(receive()))
+
+
+def _warn(sandbox: Sandbox, key: str, data: bytes, options: dict[str, Any]) -> None:
+    about = len((options["metadata"] or "").encode())
+    for what, size, most in (
+        ("a value", len(data), PRODUCTION_VALUE),
+        ("metadata", about, PRODUCTION_METADATA),
+    ):
+        if size > most:
+            _log.warning(
+                *("kv-store: %s of %d bytes for %r: production takes %d", what, size, key, most),
+                extra={"request_id": sandbox.request_id},
+            )
 
 
 @hostcall("[method]store.delete-async")
-def delete_async(sandbox: Sandbox, store: KvStore, key: str) -> Done:
+def delete_async(sandbox: Sandbox, store: KvStore, key: str) -> KvPending:
     """Remove a value."""
-    return Done(lambda: delete(sandbox, store, key))
+    check_key(key)
+    return _start(sandbox, "delete", lambda: store.delete(key))
 
 
 @hostcall("[method]store.list-async")
-def list_async(sandbox: Sandbox, store: KvStore, options: dict[str, Any]) -> Done:
+def list_async(sandbox: Sandbox, store: KvStore, options: dict[str, Any]) -> KvPending:
     """List keys."""
-    return Done(lambda: list_keys(sandbox, store, options))
+    return _start(sandbox, "list", lambda: store.list(options))
 
 
 @hostcall("await-lookup")
+def await_lookup(_sandbox: Sandbox, pending: KvPending) -> KvEntry | None:
+    """Return the value that was looked up, none where there is none."""
+    entry = pending.result("lookup")
+    return None if entry is None else KvEntry(entry)
+
+
 @hostcall("await-insert")
+def await_insert(_sandbox: Sandbox, pending: KvPending) -> None:
+    """Wait until a value is stored."""
+    pending.result("insert")
+
+
 @hostcall("await-delete")
+def await_delete(_sandbox: Sandbox, pending: KvPending) -> bool:
+    """Tell whether what was removed was there."""
+    found: bool = pending.result("delete")
+    return found
+
+
 @hostcall("await-list")
-def await_done(_sandbox: Sandbox, pending: Done) -> Any:
-    """Return what the call gave."""
-    return pending.result()
+def await_list(sandbox: Sandbox, pending: KvPending) -> GuestBody:
+    """Return keys as JSON in a body."""
+    return _as_body(sandbox, pending.result("list"))
 
 
 @hostcall("[method]entry.take-body")

@@ -1,12 +1,15 @@
 """Turns what a guest says about a backend of its own into a backend. Host contract §2.5."""
 
+import base64
+import binascii
 import dataclasses
 import re
+import urllib.parse
 
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.data import DynamicBackend
+from host_sim.sandbox.data import BackendFacts, DynamicBackend
 
-__all__ = ["Options", "describe"]
+__all__ = ["Options", "describe", "is_url"]
 
 MAX_NAME = 1024
 """Longest host name in an option, in bytes."""
@@ -14,8 +17,11 @@ MAX_NAME = 1024
 MAX_CA = 64 << 10
 """Largest certificates of authorities, in bytes."""
 
-_TARGET = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
-_PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\s.+?\s-----END \1-----", re.DOTALL)
+TLS_VERSIONS = (0x0301, 0x0302, 0x0303, 0x0304)
+"""1.0 to 1.3, as TLS numbers them."""
+
+_TARGET = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?", re.ASCII)
+_PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\s(.+?)\s-----END \1-----", re.DOTALL)
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 
 
@@ -23,8 +29,8 @@ _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 class Options:
     """Options behind a handle; fields are named as in the WIT.
 
-    What only concerns connections that are kept (pooling, keep-alive, TLS versions) is stored and
-    has no effect.
+    What only concerns connections that are kept (pooling, keep-alive), the connect timeout and the
+    ciphers are stored, can be asked for where there is a getter, and have no effect.
     """
 
     override_host: str | None = None
@@ -58,28 +64,56 @@ def describe(name: str, target: str, options: Options) -> DynamicBackend:
     Raises:
         WitError: `invalid-argument` or `generic-error`, the target or an option cannot be.
     """
-    port = _TARGET.fullmatch(target)
-    if port is None or int(port["port"] or 1) not in range(1, 1 << 16):
-        raise WitError("invalid-argument")
     for host in (options.override_host, options.cert_hostname):
         if host is not None and not 0 < len(host.encode()) <= MAX_NAME:
             raise WitError("invalid-argument")
     if options.override_host is not None and not _FIELD_VALUE.fullmatch(options.override_host):
         raise WitError("generic-error")
+    for version in (options.tls_min_version, options.tls_max_version):
+        if version not in (None, *TLS_VERSIONS):
+            raise WitError("invalid-argument")
+    authorities = _authorities(options)
     cert_host, use_sni = _names(options)
+    shown = _shown(options)
+    port = _TARGET.fullmatch(target)
+    if port is None or int(port["port"] or 1) not in range(1, 1 << 16):
+        raise WitError("invalid-argument")
+    url = f"{'https' if options.use_tls else 'http'}://{target}"
+    if not is_url(url):
+        raise WitError("invalid-argument")
     return DynamicBackend(
         name=name,
-        target=target,
-        tls=options.use_tls,
-        override_host=options.override_host,
+        facts=BackendFacts(
+            url=url,
+            override_host=options.override_host,
+            connect_timeout_ms=options.connect_timeout,
+            first_byte_timeout_ms=options.first_byte_timeout,
+            between_bytes_timeout_ms=options.between_bytes_timeout,
+            tls_min_version=options.tls_min_version,
+            tls_max_version=options.tls_max_version,
+            http_keepalive_ms=options.http_keepalive_time_ms,
+            tcp_keepalive=options.tcp_keepalive_enable != 0,
+            tcp_keepalive_interval_s=options.tcp_keepalive_interval_secs,
+            tcp_keepalive_probes=options.tcp_keepalive_probes,
+            tcp_keepalive_time_s=options.tcp_keepalive_time_secs,
+        ),
         cert_host=cert_host,
         use_sni=use_sni,
-        ca_certificates=_authorities(options),
-        client_certificate=_shown(options),
-        first_byte_timeout_ms=options.first_byte_timeout,
-        between_bytes_timeout_ms=options.between_bytes_timeout,
+        ca_certificates=authorities,
+        client_certificate=shown,
         grpc=options.grpc,
     )
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a backend can be there."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        _ = parts.port  # parsed only now
+    except ValueError:
+        return False
+    fit = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    return bool(fit) and re.fullmatch(r"[\x21-\x7e]+", text) is not None
 
 
 def _names(options: Options) -> tuple[str | None, bool]:
@@ -98,7 +132,7 @@ def _authorities(options: Options) -> str | None:
         return None
     if not 0 < len(pem.encode()) <= MAX_CA:
         raise WitError("invalid-argument")
-    if not _PEM.search(pem):
+    if not _is_pem(pem):
         raise WitError("generic-error")
     return pem
 
@@ -106,6 +140,17 @@ def _authorities(options: Options) -> str | None:
 def _shown(options: Options) -> tuple[str, str] | None:
     if options.client_cert is None:
         return None
-    if not all(_PEM.search(pem) for pem in options.client_cert):
+    if not all(map(_is_pem, options.client_cert)):
         raise WitError("generic-error")
     return options.client_cert
+
+
+def _is_pem(text: str) -> bool:
+    """Tell whether there is something in PEM, and nothing but base64 in it."""
+    found = _PEM.findall(text)
+    try:
+        for _, content in found:
+            base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return bool(found)
