@@ -1,12 +1,20 @@
 """Waiting for any of several things. Host contract §2.7."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.state import Sandbox
 
-__all__ = ["Pollable", "Ready", "is_ready", "new_ready", "select", "select_with_timeout"]
+__all__ = [
+    "Pollable",
+    "Ready",
+    "SelfWaiting",
+    "is_ready",
+    "new_ready",
+    "select",
+    "select_with_timeout",
+]
 
 hostcall = interface("async-io")
 
@@ -17,6 +25,14 @@ class Pollable(Protocol):
     @property
     def ready(self) -> bool:
         """Whether using it would not wait."""
+
+
+@runtime_checkable
+class SelfWaiting(Pollable, Protocol):
+    """What knows how to be waited for alone, because its guest may be waiting for itself."""
+
+    def wait(self) -> None:
+        """Wait for it."""
 
 
 class Ready:
@@ -55,6 +71,8 @@ def _select(sandbox: Sandbox, things: list[object], timeout_s: float | None) -> 
     if not things:
         raise Stopped("async-io/select: nothing to wait for")
     pollables = [_pollable(thing) for thing in things]
+    if timeout_s is None and len(things) == 1 and isinstance(things[0], SelfWaiting):
+        things[0].wait()
 
     def first() -> int | None:
         return next((place for place, p in enumerate(pollables) if p.ready), None)

@@ -192,15 +192,17 @@ class Cache:
             with self:
                 del self._blocked[owner]
 
-    def fulfil(self, ticket: Ticket, options: WriteOptions) -> tuple[Writer, Entry]:
+    def fulfil(
+        self, ticket: Ticket, options: WriteOptions, fields: Fields | None
+    ) -> tuple[Writer, Entry]:
         """Store the object that was promised."""
         with self:
             if not ticket.leads:
                 raise WitError("auxiliary-error")
             content = Content(options.length)
-            back = self._deliver(
-                ticket, CachedObject(ticket.key, ticket.fields, options, content, self.now)
-            )
+            written_for = ticket.fields if fields is None else fields
+            thing = CachedObject(ticket.key, written_for, options, content, self.now)
+            back = self._deliver(ticket, thing)
         return Writer(self, content), Entry(self, back)
 
     def update(self, ticket: Ticket, options: WriteOptions) -> Entry:
@@ -341,7 +343,7 @@ class Cache:
 
     def _break_circles(self) -> None:
         """Give those a duty of their own who would wait for themselves."""
-        for ticket in tuple(self._blocked.values()):
+        for ticket in reversed(tuple(self._blocked.values())):  # the last one closed the circle
             if not ticket.resolved and waits_for_itself(ticket, self._shelf.slots, self._blocked):
                 _log.warning(
                     "a guest waits for a cached object that only itself can insert: it gets "

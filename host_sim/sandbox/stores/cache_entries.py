@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from host_sim.sandbox.stores.cache_slots import Ticket
 from host_sim.sandbox.stores.cached_content import Content
-from host_sim.sandbox.stores.cached_object import CachedObject, WriteOptions
+from host_sim.sandbox.stores.cached_object import CachedObject, Fields, WriteOptions
 
 if TYPE_CHECKING:
     from host_sim.sandbox.stores.cache import Cache
@@ -102,13 +102,17 @@ class Entry:
         """The flags of WIT's `lookup-state`, as they were found; only the duty can end later."""
         return self._ticket.state
 
-    def insert(self, options: WriteOptions) -> tuple[Writer, "Entry"]:
+    def insert(self, options: WriteOptions, fields: Fields | None = None) -> tuple[Writer, "Entry"]:
         """Do the duty with a new object; return its pen, and what finds it.
+
+        Args:
+            options: what to say about it.
+            fields: of the request it is for, None for those of the lookup.
 
         Raises:
             WitError: `auxiliary-error`, there is no duty.
         """
-        return self._cache.fulfil(self._ticket, options)
+        return self._cache.fulfil(self._ticket, options, fields)
 
     def update(self, options: WriteOptions) -> "Entry":
         """Do the duty with the bytes that are there; return what finds the new object.

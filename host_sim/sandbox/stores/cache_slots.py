@@ -4,9 +4,9 @@ Plain data with rules; the cache keeps its lock around all of it.
 """
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
+from host_sim.sandbox.stores.cached_content import Owner
 from host_sim.sandbox.stores.cached_object import (
     CachedObject,
     Fields,
@@ -17,16 +17,6 @@ from host_sim.sandbox.stores.cached_object import (
 )
 
 __all__ = ["Kind", "Owner", "Slot", "Ticket", "waits_for_itself"]
-
-
-class Owner(Protocol):
-    """Who looks something up: a sandbox's `Waiting`, or anything that can be rung for."""
-
-    def notify(self) -> None:
-        """Take note that something has happened; from any thread."""
-
-    def wait_for(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        """Wait until `ready`; only what calls `Entry.wait` needs it."""
 
 
 class Kind(enum.Enum):

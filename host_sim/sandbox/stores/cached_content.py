@@ -6,11 +6,22 @@ Only the cache changes a content, under its lock; anybody reads one, on any thre
 import asyncio
 import bisect
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from host_sim.body import Body
 from host_sim.errors import BodyError
 
-__all__ = ["Content", "byte_range"]
+__all__ = ["Content", "Owner", "byte_range"]
+
+
+class Owner(Protocol):
+    """Who looks up or reads: a sandbox's `Waiting`, or anything that can be rung for."""
+
+    def notify(self) -> None:
+        """Take note that something has happened; from any thread."""
+
+    def wait_for(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        """Wait until `ready`; needed where an entry or a content is waited for."""
 
 
 class Content:
@@ -60,6 +71,18 @@ class Content:
         if length is not None:
             length = max(0, (length if stop is None else min(stop, length)) - start)
         return Body(_stream(self, start, stop), length)
+
+    def wait_for(self, size: int, owner: Owner) -> None:
+        """Wait until it `reaches` a size, on the owner's thread.
+
+        Raises:
+            Stopped: the owner may not go on.
+        """
+        self.listeners.add(owner.notify)
+        try:
+            owner.wait_for(lambda: self.reaches(size))
+        finally:
+            self.listeners.discard(owner.notify)
 
     # The cache's side.
 
