@@ -221,7 +221,7 @@ def get_vary_rule(_sandbox: Sandbox, entry: HttpEntry, max_len: int) -> str | No
 @hostcall("[method]entry.step")
 def step(_sandbox: Sandbox, entry: HttpEntry) -> Step | None:
     """Return what an entry waits for, nothing if it does not."""
-    return entry.step
+    return None if entry.ready else Step(entry)
 
 
 @hostcall("close-entry")

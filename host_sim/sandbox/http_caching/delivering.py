@@ -7,7 +7,7 @@ import dataclasses
 import re
 
 from grip.headers import Headers
-from host_sim.sandbox.http_caching.directives import date, members, texts
+from host_sim.sandbox.http_caching.directives import MAX_S, date, members, texts
 from host_sim.sandbox.objects.headers import HeaderTable
 from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse
 
@@ -48,7 +48,7 @@ def deliver(
     Conditions and ranges count for a 200 only. `If-Match` and `If-Unmodified-Since` are the
     backend's to judge (RFC 9111 §4.3.2); several ranges at once are answered with the whole.
     """
-    fields = stored.headers.headers().without("age").plus(("age", str(max(0, age_s))))
+    fields = stored.headers.headers().without("age").plus(("age", str(min(age_s, MAX_S))))
     is_read = request.method in ("GET", "HEAD")
     if stored.status == 200 and is_read and not _is_modified(request, stored):
         kept = fields.where(lambda name: name in _OF_A_304 or name == "age")

@@ -29,15 +29,20 @@ __all__ = ["HttpEntry", "Step"]
 
 
 class Step:
-    """What an entry waits for, as a handle."""
+    """What an entry waits for, as a pollable of its own; dropping it gives nothing up."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: "HttpEntry") -> None:
         self._entry = entry
 
     @property
     def ready(self) -> bool:
-        """Whether it need not wait any more."""
+        """Whether there is an outcome, or will never be one."""
         return self._entry.ready
+
+    def wait(self) -> None:
+        """Wait for that."""
+        if not self._entry.ready:
+            self._entry.outcome()
 
 
 class HttpEntry:
@@ -48,6 +53,7 @@ class HttpEntry:
         self._entry = entry
         self._request = request
         self._requested: float | None = None  # when its backend request was made
+        self._closed = False
 
     @classmethod
     def look_up(
@@ -59,9 +65,9 @@ class HttpEntry:
         return cls(waiting, entry, request)
 
     @property
-    def step(self) -> Step | None:
-        """What it waits for, None if it does not."""
-        return None if self._entry.ready else Step(self._entry)
+    def ready(self) -> bool:
+        """Whether it need not wait, or does not any more."""
+        return self._closed or self._entry.ready
 
     def outcome(self) -> Entry:
         """Return the store's entry as soon as it is ready."""
@@ -169,6 +175,7 @@ class HttpEntry:
 
     def dropped(self) -> None:
         """Give it up; whoever waits for it has the next turn."""
+        self._closed = True
         self._entry.close()
 
 

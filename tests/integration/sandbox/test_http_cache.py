@@ -683,6 +683,26 @@ async def test_whoever_waits_gets_what_was_chosen(newest: Scripted) -> None:
     assert await first == "old"
 
 
+async def test_waiting_for_ones_own_entry(newest: Scripted) -> None:
+    """Nobody else could end it, so the guest gets another turn. A closed entry has ended."""
+    newest.upstream.backends["origin"] = Origin(b"")
+    got = await newest.json(
+        newly(
+            """
+            first, second, third = look(), look(), look()
+            step, closed = second.step(), third.step()
+            trace = [flags(first), step.is_ready(), closed.is_ready()]
+            del third
+            gc.collect()
+            answer([*trace, closed.is_ready(), async_io.select([closed]), async_io.select([step]),
+                    flags(second)])
+            """
+        ),
+        target="/own",
+    )
+    assert got == [MISS, False, False, True, 0, 0, MISS]
+
+
 async def test_choosing_what_may_be_used_anyway(newest: Scripted) -> None:
     newest.upstream.backends["origin"] = Origin(b"")
     got = await newest.json(
