@@ -2,7 +2,15 @@
 
 import enum
 
-__all__ = ["BackendError", "BackendFault", "BodyError", "ConfigError", "HostSimError", "StartError"]
+__all__ = [
+    "BackendError",
+    "BackendFault",
+    "BodyError",
+    "ConfigError",
+    "HostSimError",
+    "StartError",
+    "UnfitRequestError",
+]
 
 
 class HostSimError(Exception):
@@ -43,6 +51,7 @@ class BackendError(HostSimError):
     Attributes:
         backend: name of the backend.
         fault: what kind of failure it was.
+        detail: what happened.
         reason: the message less the name.
     """
 
@@ -51,3 +60,11 @@ class BackendError(HostSimError):
         super().__init__(f"backend {backend!r}: {self.reason}")
         self.backend = backend
         self.fault = fault
+        self.detail = detail
+
+
+class UnfitRequestError(BackendError):
+    """A request that HTTP cannot carry; it was not sent."""
+
+    def __init__(self, backend: str, detail: str) -> None:
+        super().__init__(backend, BackendFault.INVALID, f"unfit request: {detail}")

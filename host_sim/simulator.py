@@ -165,7 +165,7 @@ class Simulator:
             data=host_data(self._manifest),
             limits=self._limits,
         )
-        dispatcher = Dispatcher(self._sandboxes, self._engine, upstream)
+        dispatcher = Dispatcher(self._sandboxes, self._engine, upstream.patient)
         try:
             self._listener = await listen(dispatcher, self._host, self._port, "--addr")
             await self._engine.start(self._listener.address)

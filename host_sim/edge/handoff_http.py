@@ -24,7 +24,7 @@ class HttpHandoff:
 
     async def take(self, request: Request, backend: str, downstream: Downstream) -> None:
         """Pass the client through to the proxy; returns when its answer has ended."""
-        await pass_through(self._ask(request, backend), request, downstream)
+        await pass_through(self._ask(request, backend), request, downstream, to="Pushpin")
 
     async def _ask(self, request: Request, backend: str) -> Response:
         host = f"[{self._host}]" if ":" in self._host else self._host

@@ -8,15 +8,15 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.edge.tunnels import join
-from host_sim.errors import BackendError, BackendFault, BodyError
+from host_sim.errors import BackendError, BackendFault, BodyError, UnfitRequestError
 from host_sim.messages import Downstream, Request, Response
 
-__all__ = ["GoneError", "body_lost", "pass_through", "refuse", "relay"]
+__all__ = ["GoneError", "answer", "body_lost", "pass_through", "refuse", "relay"]
 
 log = logging.getLogger("host_sim.edge")
 
@@ -26,9 +26,19 @@ class GoneError(Exception):
 
 
 async def pass_through(
-    asking: Coroutine[Any, Any, Response], request: Request, downstream: Downstream
+    asking: Coroutine[Any, Any, Response],
+    request: Request,
+    downstream: Downstream,
+    *,
+    to: Literal["Backend", "Pushpin"] = "Backend",
 ) -> None:
     """Send on what a backend answers; after a 101 the two connections are one (§3.3).
+
+    Args:
+        asking: asks it.
+        request: what it is asked.
+        downstream: the client.
+        to: what kind of target it is, in words for the client.
 
     Raises:
         GoneError: the client went before the answer had ended.
@@ -40,8 +50,8 @@ async def pass_through(
         else:
             join(response.tunnel, downstream.upgrade(response.headers))
     except BackendError as error:
-        status, text = _explain(error)
-        refuse(request, downstream, status, text, note=str(error))
+        status, text = _explain(error, to)
+        answer(request, downstream, status, text, note=str(error))
 
 
 async def relay(response: Response, request: Request, downstream: Downstream) -> None:
@@ -102,8 +112,13 @@ async def _unless_gone[T](work: Coroutine[Any, Any, T], downstream: Downstream) 
 
 def refuse(request: Request, downstream: Downstream, status: int, text: str, *, note: str) -> None:
     """Answer with a line of text; `note` goes to the log with the request."""
+    answer(request, downstream, status, f"{text}\n", note=note)
+
+
+def answer(request: Request, downstream: Downstream, status: int, text: str, *, note: str) -> None:
+    """Answer with exactly this text; `note` goes to the log with the request."""
     request.trace.note = note
-    content = f"{text}\n".encode()
+    content = text.encode("utf-8", "replace")
     headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
     downstream.send_head(status, HTTPStatus(status).phrase, headers, len(content))
     downstream.write(content)
@@ -116,18 +131,18 @@ def body_lost(request: Request, downstream: Downstream, error: BodyError) -> Non
     refuse(request, downstream, 500, text, note=str(error))
 
 
-def _explain(error: BackendError) -> tuple[int, str]:
-    """Return status and text for a hand-off that failed (§3.3)."""
+def _explain(error: BackendError, to: str) -> tuple[int, str]:
+    """Return status and text for a hand-off that failed, in Viceroy's words (§3.3)."""
+    if isinstance(error, UnfitRequestError):
+        return 500, f"Error: Failed to build {to} [{error.backend}] request: {error.detail}"
     match error.fault:
         case BackendFault.UNKNOWN:
             return 500, f"Backend handoff signaled to unknown backend '{error.backend}'."
-        case BackendFault.UNREACHABLE:
-            return 500, "Error: Could not connect to handoff target."
-        case BackendFault.TIMEOUT:
-            return 504, "Error: Handoff request failed: no response in time."
+        case BackendFault.UNREACHABLE | BackendFault.TIMEOUT:  # connecting is all that has a limit
+            return 500, f"Error: Could not connect to handoff target: {error.detail}."
         case BackendFault.LOOP:
-            return 508, "Error: Handoff request failed: it came back too often."
+            return 508, "Error: Handoff request failed: it came back too often"
         case BackendFault.CLOSED | BackendFault.INVALID:
-            return 502, "Error: Handoff request failed."
+            return 502, f"Error: Handoff request failed: {error.detail}"
         case _:
             assert_never(error.fault)

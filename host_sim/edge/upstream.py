@@ -75,8 +75,16 @@ class Backends:
         """
         return _Origins(self)
 
-    async def send(self, request: Request, backend: str) -> Response:
-        """Send to a backend by name.
+    @property
+    def patient(self) -> Upstream:
+        """Reaches backends by name as this does, but waits for them without limit.
+
+        For clients that were handed off (compute-host §3.2).
+        """
+        return _Patient(self)
+
+    async def send(self, request: Request, backend: str, *, patient: bool = False) -> Response:
+        """Send to a backend by name; `patient`: without its time-outs.
 
         Raises:
             BackendError: there is no such backend, no response head from it, or a loop.
@@ -85,6 +93,10 @@ class Backends:
         if known is None and (backend != SELF or self._loopback is None):
             raise BackendError(
                 backend, BackendFault.UNKNOWN, "it is not in [local_server.backends]"
+            )
+        if known is not None and patient:
+            known = dataclasses.replace(
+                known, first_byte_timeout_ms=None, between_bytes_timeout_ms=None
             )
         return await self.send_to(known, request, backend)
 
@@ -150,6 +162,21 @@ class Backends:
                 detail = f"its certificates cannot be used: {error}"
                 raise BackendError(backend, BackendFault.UNREACHABLE, detail) from error
         return self._contexts[key]
+
+
+class _Patient:
+    """Implements `messages.Upstream` without time-outs."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    async def send(self, request: Request, backend: str) -> Response:
+        """Send to a backend by name.
+
+        Raises:
+            BackendError: there is no such backend, no response head from it, or a loop.
+        """
+        return await self._backends.send(request, backend, patient=True)
 
 
 class _Origins:

@@ -13,7 +13,7 @@ import ssl
 
 import h11
 
-from host_sim.errors import BackendError, BackendFault, BodyError
+from host_sim.errors import BackendError, BackendFault, BodyError, UnfitRequestError
 from host_sim.http1.client_connection import ClientConnection, Failure
 from host_sim.messages import Request, Response
 
@@ -93,7 +93,7 @@ class HttpClient:
         except Failure as failure:
             raise BackendError(backend, failure.fault, str(failure)) from failure
         except h11.LocalProtocolError as error:
-            raise BackendError(backend, BackendFault.INVALID, f"unfit request: {error}") from error
+            raise UnfitRequestError(backend, str(error)) from error
 
     async def close(self) -> None:
         """Close every connection, also those whose response is still being read."""

@@ -251,24 +251,24 @@ async def test_a_switch_of_protocols_is_passed_through() -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "said"),
     [
-        (BackendFault.UNKNOWN, 500, "Backend handoff signaled to unknown backend 'b'.\n"),
-        (BackendFault.UNREACHABLE, 500, "Error: Could not connect to handoff target.\n"),
-        (BackendFault.CLOSED, 502, "Error: Handoff request failed.\n"),
-        (BackendFault.INVALID, 502, "Error: Handoff request failed.\n"),
-        (BackendFault.TIMEOUT, 504, "Error: Handoff request failed: no response in time.\n"),
-        (BackendFault.LOOP, 508, "Error: Handoff request failed: it came back too often.\n"),
+        (BackendFault.UNKNOWN, 500, "Backend handoff signaled to unknown backend 'b'."),
+        (BackendFault.UNREACHABLE, 500, "Error: Could not connect to handoff target: why."),
+        (BackendFault.TIMEOUT, 500, "Error: Could not connect to handoff target: why."),
+        (BackendFault.CLOSED, 502, "Error: Handoff request failed: why"),
+        (BackendFault.INVALID, 502, "Error: Handoff request failed: why"),
+        (BackendFault.LOOP, 508, "Error: Handoff request failed: it came back too often"),
     ],
 )
 async def test_a_backend_that_cannot_be_reached(
     fault: BackendFault, status: int, said: str
 ) -> None:
-    """§3.3; details are for the log."""
+    """§3.3, in Viceroy's words; the log has all of it."""
     asked = request()
-    origin = Origin(BackendError("b", fault, "10.0.0.1:81: secret"))
+    origin = Origin(BackendError("b", fault, "why"))
     answer = await ask(handed_off(to_fanout=False), asked, origin=origin)
     assert (answer.status, await text(answer)) == (status, said)
     assert asked.trace.note is not None
-    assert "secret" in asked.trace.note
+    assert "why" in asked.trace.note
 
 
 async def test_a_client_that_goes_ends_the_request_to_the_backend(told: list[Trace]) -> None:

@@ -12,7 +12,7 @@ from host_sim.edge.handoff_http import HttpHandoff
 from host_sim.edge.loopback import Loopback
 from host_sim.edge.passing import GoneError
 from host_sim.edge.tunnels import tunnel_pair
-from host_sim.errors import BackendError, BackendFault
+from host_sim.errors import BackendError, BackendFault, UnfitRequestError
 from host_sim.messages import Address, Downstream, Request, Response
 from tests.support.requests import request
 from tests.support.waiting import PATIENCE_S, soon
@@ -92,17 +92,19 @@ async def test_the_proxy_hears_its_own_address_and_the_backend(proxy: Address, h
 @pytest.mark.parametrize(
     ("fault", "status", "text"),
     [
-        (BackendFault.UNREACHABLE, 500, b"Error: Could not connect to handoff target.\n"),
-        (BackendFault.CLOSED, 502, b"Error: Handoff request failed.\n"),
-        (BackendFault.INVALID, 502, b"Error: Handoff request failed.\n"),
+        (BackendFault.UNREACHABLE, 500, b"Error: Could not connect to handoff target: why."),
+        (BackendFault.CLOSED, 502, b"Error: Handoff request failed: why"),
+        (BackendFault.INVALID, 502, b"Error: Handoff request failed: why"),
+        (None, 500, b"Error: Failed to build Pushpin [b] request: unfit request: why"),
     ],
 )
 async def test_a_proxy_that_fails_is_explained(
-    fault: BackendFault, status: int, text: bytes
+    fault: BackendFault | None, status: int, text: bytes
 ) -> None:
-    """§3.3."""
+    """§3.3; no fault: the request cannot be built."""
     asked = request()
-    answer = await ask(Client(BackendError("b", fault, "why")), asked)
+    error = BackendError("b", fault, "why") if fault else UnfitRequestError("b", "why")
+    answer = await ask(Client(error), asked)
     assert answer.status == status
     assert await answer.body.whole(999) == text
     assert "why" in (asked.trace.note or "")
