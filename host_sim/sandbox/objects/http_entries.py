@@ -200,4 +200,7 @@ def _write_options(options: dict[str, Any], response: GuestResponse) -> WriteOpt
         length=options["length"],
         sensitive=options["sensitive-data"],
         attached=response,
+        attached_bytes=sum(
+            len(name) + len(value) for name, values in response.headers for value in values
+        ),
     )

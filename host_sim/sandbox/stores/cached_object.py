@@ -62,7 +62,8 @@ class WriteOptions:
         sensitive: whether it holds sensitive data, which makes no difference here.
         pass_on: not an object but a note that there is none to be had: as long as it is fresh,
             transactions end with nothing found and nobody obliged ("hit for pass").
-        attached: anything else to keep beside its content; not counted.
+        attached: anything else to keep beside its content.
+        attached_bytes: what that counts.
     """
 
     max_age_ns: int
@@ -76,6 +77,7 @@ class WriteOptions:
     sensitive: bool = False
     pass_on: bool = False
     attached: object = None
+    attached_bytes: int = 0
 
 
 class Freshness(enum.IntEnum):
@@ -119,7 +121,7 @@ class CachedObject:
         self.stale = False
         self.purged = False
         self._inserted = now
-        self._counted = OVERHEAD + len(options.user_metadata)
+        self._counted = OVERHEAD + len(options.user_metadata) + options.attached_bytes
         if isinstance(key, bytes):
             self._counted += len(key)
 
