@@ -91,6 +91,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help="publish endpoint of a proxy given as URL (default: port 5561 of the same host)",
     )
     parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="keep KV stores in this folder; a store that is new there starts as the manifest "
+        "says (default: in memory, lost at the end)",
+    )
+    parser.add_argument(
         "--request-timeout",
         type=float,
         default=120.0,
@@ -104,6 +111,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many more requests a sandbox may have that asks for the next one; 0: every "
         "request gets a fresh sandbox (default: %(default)d)",
+    )
+    parser.add_argument(
+        "--unknown-import-behavior",
+        choices=("link-error", "trap"),
+        default="link-error",
+        help="what becomes of a component that imports functions nobody here has: it does not "
+        "start, or the guest that calls one ends (default: %(default)s)",
     )
     parser.add_argument(
         "--sig-iss", default="viceroy", metavar="ISS", help="issuer in Grip-Sig (default: viceroy)"

@@ -5,20 +5,19 @@ What a person is to read or paste goes to standard output, logs go to standard e
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
 import http.client
 import json
 import logging
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from host_sim import logs
 from host_sim.errors import ConfigError, HostSimError
+from host_sim.running import run, unless_stopped
 from host_sim.version import program
 
 __all__ = ["COMMANDS"]
@@ -27,7 +26,7 @@ EXAMPLE = '{"items":[{"channel":"test","formats":{"http-stream":{"content":"hell
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from host_sim.simulator import Simulator
+    from host_sim.simulator import LOCAL_SIG_KEY, Simulator
 
     began = time.perf_counter()
     logs.install(json_lines=arguments.json, verbose=arguments.verbose)
@@ -42,11 +41,13 @@ def _serve(arguments: argparse.Namespace) -> None:
         publish_port=arguments.publish_port,
         publish_key=arguments.publish_key,
         request_timeout_s=arguments.request_timeout,
+        state=arguments.state,
         reuse=arguments.reuse,
+        trap_unknown=arguments.unknown_import_behavior == "trap",
         sig_iss=arguments.sig_iss,
         fanout=arguments.fanout,
         fanout_publish=arguments.fanout_publish,
-        **({} if arguments.sig_key is None else {"sig_key": _key(arguments.sig_key)}),
+        sig_key=LOCAL_SIG_KEY if arguments.sig_key is None else _key(arguments.sig_key),
     )
 
     async def serve(stopping: asyncio.Event) -> None:
@@ -58,7 +59,7 @@ def _serve(arguments: argparse.Namespace) -> None:
                 "publish": simulator.publish_url,
             }
             _announce(f"runs {arguments.wasm}", places, arguments.json)
-            if not await _unless_stopped(simulator.ready(), stopping):
+            if not await unless_stopped(simulator.ready(), stopping):
                 return
             took_s = time.perf_counter() - began
             compiled = "" if simulator.cached else f", of which {simulator.load_s:.1f} s compiling"
@@ -71,7 +72,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         finally:
             await simulator.stop()
 
-    _run(serve)
+    run(serve)
 
 
 def _proxy(arguments: argparse.Namespace) -> None:
@@ -106,7 +107,7 @@ def _proxy(arguments: argparse.Namespace) -> None:
             _say("started", {"event": "started"}, arguments.json)  # the Fastly CLI waits for it
             await stopping.wait()
 
-    _run(serve)
+    run(serve)
 
 
 def _publish(arguments: argparse.Namespace) -> None:
@@ -187,56 +188,6 @@ def _announce(what: str, places: Mapping[str, str], as_json: bool) -> None:
 
 def _say(text: str, entry: Mapping[str, object], as_json: bool) -> None:
     print(json.dumps(entry) if as_json else text, flush=True)
-
-
-async def _unless_stopped(work: Awaitable[None], stopping: asyncio.Event) -> bool:
-    """Wait for `work`; cancel it and return False if `stopping` is set before."""
-    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
-    try:
-        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stop.cancel()
-    if task.done():
-        task.result()
-        return True
-    task.cancel()
-    return False
-
-
-def _run(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `serve` until it returns; SIGINT and SIGTERM set the event it is given, once."""
-    _allow_many_connections()
-
-    async def until_stopped() -> None:
-        stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def stop(number: int) -> None:
-            stopping.set()
-            loop.remove_signal_handler(number)  # a second one ends the process at once
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
-        await serve(stopping)
-
-    make_loop: Callable[[], asyncio.AbstractEventLoop]
-    try:
-        from uvloop import new_event_loop as make_loop
-    except ImportError:
-        make_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        runner.run(until_stopped())
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit of open files to what the system lets us: each held client is one."""
-    try:
-        import resource
-    except ImportError:  # not on Windows, which has no such limit
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {

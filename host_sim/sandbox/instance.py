@@ -90,7 +90,7 @@ class Sandboxes:
         folder: Path | None = None,
         border: str | None = None,
         quick: bool = False,
-        trap_unknown: bool = True,
+        trap_unknown: bool = False,
     ) -> Loaded:
         """Load the component to run; requests that come meanwhile wait. See `engine.load`.
 

@@ -20,6 +20,7 @@ import websockets
 from host_sim import Simulator
 from host_sim.simulator import LOCAL_SIG_ISS, LOCAL_SIG_KEY
 from tests.support.artifacts import MANIFEST, artifact
+from tests.support.tiny import tiny
 
 HOST_SIM = [sys.executable, "-m", "host_sim"]
 FREE_PORTS = ["--addr", "127.0.0.1:0", "--proxy-port", "0", "--publish-port", "0"]
@@ -33,9 +34,10 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def serving(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `host-sim serve` on the real artifact."""
-    command = [*HOST_SIM, "serve", str(artifact("main")), "-C", str(MANIFEST), *FREE_PORTS]
+def serving(*arguments: str, wasm: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run `host-sim serve`, on the real artifact unless told otherwise."""
+    component = str(wasm or artifact("main"))
+    command = [*HOST_SIM, "serve", component, "-C", str(MANIFEST), *FREE_PORTS]
     process = subprocess.Popen(
         [*command, *arguments],
         stdout=subprocess.PIPE,
@@ -66,6 +68,20 @@ def test_missing_component_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr == f"host-sim: {tmp_path / 'none.wasm'} is missing: run `make build`\n"
     assert ended.stdout == ""
+
+
+def test_functions_nobody_has_are_an_error_or_a_trap(tmp_path: Path) -> None:
+    """Host contract §5.1, unknown-import-behavior."""
+    component = tmp_path / "newer.wat"
+    component.write_text(tiny(function="brand-new"))
+    ended = run("serve", component, *FREE_PORTS)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "host-sim: the component imports what this host does not have: http-body/brand-new "
+        "(--unknown-import-behavior trap lets it start)"
+    )
+    with serving("--unknown-import-behavior", "trap", wasm=component) as process:
+        lines_until(process, "^ready in ")
 
 
 @pytest.mark.parametrize(

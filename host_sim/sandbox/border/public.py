@@ -40,6 +40,10 @@ def _same(value: Any, _call: _Call) -> Any:
     return value
 
 
+def _nothing(_value: Any, _call: _Call) -> None:
+    return None
+
+
 def _classes(type_: wit.ValType | None) -> set[type]:
     """Return the classes that wasmtime-py's values of a type have."""
     found: set[type] = set()
@@ -166,8 +170,8 @@ class _Converters:
                 self._ok = _pack_for(result.ok, resources)
             self._error = _same if result.err is None else _pack_for(result.err, resources)
             self._apart = _told_apart([result.ok, result.err])
-        elif result is not None:
-            self._ok = _pack_for(result, resources)
+        else:
+            self._ok = _nothing if result is None else _pack_for(result, resources)
 
     def answer(self, value: Any, call: _Call) -> Any:
         packed = self._ok(value, call)

@@ -1,8 +1,8 @@
 """Ties the imports of a component to host functions, by the component's own list of imports.
 
-Interfaces of the platform get what `hostcalls` has; a function it lacks is defined too and ends
-the guest that calls it, by name. WASI comes from wasmtime. Anything else cannot be satisfied, and
-is said at the start.
+Interfaces of the platform get what `hostcalls` has, WASI comes from wasmtime. Anything else cannot
+be satisfied: that is said at the start, by name; or, if it is wanted so, it is defined all the same
+and ends the guest that calls it.
 """
 
 import dataclasses
@@ -25,6 +25,8 @@ __all__ = ["Border", "Linked", "choose_border", "link"]
 
 PLATFORM = "fastly:compute/"
 HANDLER = "http-incoming"
+WASI = tuple(f"wasi:{part}/" for part in ("cli", "clocks", "filesystem", "io", "random", "sockets"))
+"""What wasmtime has of WASI 0.2."""
 
 _log = logging.getLogger("host_sim.sandbox")
 
@@ -74,7 +76,7 @@ class Linked:
         component: the component.
         handler: where the exported function `handle` is.
         request_type, body_type: numbers of the types of its arguments.
-        missing: functions of the platform that the component imports and this host lacks.
+        missing: functions that the component imports and this host lacks.
     """
 
     linker: wit.Linker
@@ -90,52 +92,97 @@ def _bare(external: Any) -> Any:
     return getattr(external, "ty", external)
 
 
-def link(engine: wasmtime.Engine, component: wit.Component, border: Border) -> Linked:
+def link(
+    engine: wasmtime.Engine,
+    component: wit.Component,
+    border: Border,
+    *,
+    trap_unknown: bool = False,
+) -> Linked:
     """Define everything the component imports.
 
+    Args:
+        engine: it was compiled for.
+        component: the component.
+        border: how values cross.
+        trap_unknown: whether functions this host lacks end the guest that calls them, and do not
+            keep the component from starting.
+
     Raises:
-        StartError: it imports something else, or does not handle requests.
+        StartError: it imports what this host lacks, or does not handle requests.
     """
     handler = _find_handler(engine, component)
-    linker = wit.Linker(engine)
-    linker.add_wasip2()
-    resources = Resources()
-    numbers: dict[str, int] = {}
-    missing: list[str] = []
-    unknown: list[str] = []
-    with linker.root() as root:
-        for import_name, external in component.type.imports(engine).items():
-            if not import_name.startswith(PLATFORM):
-                if not import_name.startswith("wasi:"):
-                    unknown.append(import_name)
-                continue
-            interface = import_name.removeprefix(PLATFORM).partition("@")[0]
-            with root.add_instance(import_name) as instance:
-                for name, item in _bare(external).exports(engine).items():
-                    type_ = _bare(item)
-                    if isinstance(type_, wit.ResourceType):
-                        number = resources.number(type_)
-                        numbers[f"{interface}.{name}"] = number
-                        instance.add_resource(name, wit.ResourceType.host(number), drop)
-                    elif isinstance(type_, wit.FuncType):
-                        key = f"{interface}/{name}"
-                        function = find(key)
-                        if function is None:
-                            missing.append(key)
-                            function = _lacking(key)
-                        border.add_function(
-                            instance, name, Binding(key, type_, function, resources)
-                        )
-    if unknown:
-        raise StartError(
-            f"the component imports what this host does not have: {', '.join(sorted(unknown))}"
-        )
+    imports = _Imports(engine, border)
+    imports.linker.add_wasip2()
+    with imports.linker.root() as root:
+        for name, external in component.type.imports(engine).items():
+            if not name.startswith(WASI):
+                imports.define(root, name, _bare(external))
+    _judge(imports.missing, trap_unknown)
+    numbers = imports.numbers
     request_type, body_type = numbers.get("http-req.request"), numbers.get("http-body.body")
     if request_type is None or body_type is None:
         raise StartError("the component imports neither requests nor bodies: it cannot be called")
-    linked = Linked(linker, component, handler, request_type, body_type, tuple(missing))
+    missing = tuple(imports.missing)
+    linked = Linked(imports.linker, component, handler, request_type, body_type, missing)
     _try(engine, linked)
     return linked
+
+
+class _Imports:
+    """Defines imports in a linker.
+
+    Attributes:
+        linker: the linker.
+        numbers: of the resource types of the platform, by interface and name.
+        missing: what is defined but only ends the guest that calls it.
+    """
+
+    def __init__(self, engine: wasmtime.Engine, border: Border) -> None:
+        self.linker = wit.Linker(engine)
+        self.numbers: dict[str, int] = {}
+        self.missing: list[str] = []
+        self._engine = engine
+        self._border = border
+        self._resources = Resources()
+
+    def define(self, where: wit.LinkerInstance, name: str, type_: Any) -> None:
+        """Define one import: an interface of the platform, or something nobody knows."""
+        interface = name.removeprefix(PLATFORM).partition("@")[0]
+        if not hasattr(type_, "exports"):
+            self._define(where, name, type_, name)
+            return
+        with where.add_instance(name) as instance:
+            items = type_.exports(self._engine)
+            for item_name, item in items.items():
+                self._define(instance, item_name, _bare(item), f"{interface}/{item_name}")
+            if not items and not name.startswith(PLATFORM):
+                self.missing.append(name)
+
+    def _define(self, where: wit.LinkerInstance, name: str, type_: Any, key: str) -> None:
+        if isinstance(type_, wit.ResourceType):
+            number = self._resources.number(type_)
+            self.numbers[key.replace("/", ".")] = number
+            where.add_resource(name, wit.ResourceType.host(number), drop)
+        elif isinstance(type_, wit.FuncType):
+            function = find(key)
+            if function is None:
+                self.missing.append(key)
+                function = _lacking(key)
+            binding = Binding(key, type_, function, self._resources)
+            self._border.add_function(where, name, binding)
+
+
+def _judge(missing: list[str], trap_unknown: bool) -> None:
+    if not missing:
+        return
+    names = ", ".join(sorted(missing))
+    if not trap_unknown:
+        raise StartError(
+            f"the component imports what this host does not have: {names} "
+            "(--unknown-import-behavior trap lets it start)"
+        )
+    _log.warning("a guest ends when it calls what this host does not have: %s", names)
 
 
 def _find_handler(engine: wasmtime.Engine, component: wit.Component) -> wit.ExportIndex:

@@ -16,42 +16,18 @@ from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.loading.engine import load, make_engine
 from host_sim.sandbox.loading.linker import choose_border
 from tests.support.sandbox import Scripted, Upstream, build_guest
+from tests.support.tiny import HANDLER, tiny
 
 pytestmark = pytest.mark.wasm
-
-HANDLER = '(export "fastly:compute/http-incoming@0.1.0" (instance $handler))'
-
-TINY = """
-(component
-  (import "fastly:compute/http-body@0.1.0" (instance $body
-    (export "body" (type (sub resource)))
-    (export "brand-new-function" (func))))
-  (import "fastly:compute/http-req@0.1.0" (instance $req
-    (export "request" (type (sub resource)))))
-  {imports}
-  (alias export $body "body" (type $b))
-  (alias export $req "request" (type $r))
-  (alias export $body "brand-new-function" (func $new))
-  (core func $lowered (canon lower (func $new)))
-  (core module $m
-    (import "" "new" (func $new))
-    (func (export "handle") (param i32 i32) (result i32) (call $new) (i32.const 0)))
-  (core instance $i (instantiate $m (with "" (instance (export "new" (func $lowered))))))
-  (func $handle (param "request" (own $r)) (param "body" (own $b)) (result (result))
-    (canon lift (core func $i "handle")))
-  (instance $handler (export "handle" (func $handle)))
-  {exports}
-)
-"""
 
 
 @pytest.fixture
 def component(tmp_path: Path) -> Callable[..., Path]:
     """Write a component that has nothing but what these tests are about."""
 
-    def write(imports: str = "", exports: str = HANDLER) -> Path:
+    def write(imports: str = "", exports: str = HANDLER, function: str = "new") -> Path:
         path = tmp_path / "tiny.wasm"
-        path.write_bytes(wasmtime.wat2wasm(TINY.format(imports=imports, exports=exports)))
+        path.write_bytes(wasmtime.wat2wasm(tiny(imports, exports, function)))
         return path
 
     return write
@@ -77,6 +53,9 @@ async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         (b"\x7fELF....", "is not WebAssembly"),
         (b"\0asm\x01\0\0\0", "is a core WebAssembly module, expected a component"),
         (b"\0asm\x0d\0\x01\0\xff\xff", "cannot be compiled: "),
+        (b"(component (import))", "cannot be compiled: "),
+        (b"(module)", "cannot be compiled: "),
+        (b"(component \xff)", "cannot be compiled: "),
     ],
 )
 async def test_a_file_that_is_no_component(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -107,26 +86,68 @@ async def test_imports_that_nobody_has_are_named(
     assert "imports what this host does not have: acme:store/a, acme:store/b" in text
 
 
-async def test_parts_of_wasi_that_are_missing_are_named(
+async def test_every_function_that_nobody_has_is_named(
     component: Callable[..., Path], tmp_path: Path
 ) -> None:
-    imports = '(import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func))))'
-    assert "wasi:keyvalue/store@0.2.0" in await refused(component(imports), tmp_path / "cache")
+    """Host contract §2.0, unknown imports: in one line, those of the platform and of WASI too."""
+    imports = """
+        (import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func)) (export "get" (func))))
+        (import "wasi:cli/exit@0.2.0" (instance (export "exit" (func (param "status" (result))))))
+    """
+    text = await refused(component(imports, function="brand-new"), tmp_path / "cache")
+    assert text == (
+        "the component imports what this host does not have: http-body/brand-new, "
+        "wasi:keyvalue/store/get, wasi:keyvalue/store/open "
+        "(--unknown-import-behavior trap lets it start)"
+    )
+
+
+async def test_a_component_as_text(tmp_path: Path) -> None:
+    """Host contract §5.1: wasm or wat text."""
+    path = tmp_path / "tiny.wat"
+    path.write_text(";; a comment" + tiny())
+    for cached in (False, True):
+        loaded = await load(path, folder=tmp_path / "cache")
+        assert loaded.cached == cached
+        loaded.ticker.close()
 
 
 @pytest.mark.parametrize("border", ["direct", "public"])
-async def test_a_function_that_is_missing_ends_the_guest_that_calls_it(
-    component: Callable[..., Path], tmp_path: Path, border: str
+@pytest.mark.parametrize(
+    ("function", "imports", "reason"),
+    [
+        ("new", "", None),
+        ("brand-new", "", "http-body/brand-new"),
+        ("new", '(import "acme:store/a" (instance (export "t" (type (sub resource)))))', None),
+        (
+            "brand-new",
+            '(import "acme:store/a" (func)) (import "acme:store/b" (instance))',
+            "http-body/brand-new",
+        ),
+    ],
+)
+async def test_a_function_that_nobody_has_can_end_the_guest_that_calls_it(
+    component: Callable[..., Path],
+    tmp_path: Path,
+    border: str,
+    function: str,
+    imports: str,
+    reason: str | None,
 ) -> None:
-    """Newer functions do not keep a component from starting; calling one fails by name."""
+    """Host contract §2.0, unknown imports: with `trap` the component starts, and fails by name."""
     sandboxes = Sandboxes(upstream=Upstream())
-    loaded = await sandboxes.load(component(), folder=tmp_path / "cache", border=border)
-    assert loaded.linked.missing == ("http-body/brand-new-function",)
-    outcome = await Scripted(sandboxes, Upstream()).run("")
-    assert isinstance(outcome, Failed)
-    assert outcome.reason == (
-        "the guest called http-body/brand-new-function, which this host does not have"
+    await sandboxes.load(
+        component(imports, function=function),
+        folder=tmp_path / "cache",
+        border=border,
+        trap_unknown=True,
     )
+    outcome = await Scripted(sandboxes, Upstream()).run("")
+    if reason is None:
+        assert isinstance(outcome, Responded)
+    else:
+        assert isinstance(outcome, Failed)
+        assert outcome.reason == f"the guest called {reason}, which this host does not have"
     await sandboxes.close()
 
 
