@@ -4,6 +4,7 @@ Ours is here; those of others are in `host_sim.pushpin`. The simulator knows no 
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from host_sim.http1.server import Listener, serve
 from host_sim.messages import Address, Downstream, Handler, HandoffTarget, Request
 
 __all__ = ["GRACE_S", "Engine", "OwnEngine", "listen", "url_at"]
+
+log = logging.getLogger("host_sim.engine")
 
 GRACE_S = 2.0
 """How long requests under way may take to end when the simulator stops."""
@@ -76,6 +79,7 @@ class OwnEngine:
         host: str,
         ports: tuple[int, int],
         key: str | None,
+        strict: bool = True,
     ) -> None:
         """Describe it.
 
@@ -85,7 +89,9 @@ class OwnEngine:
             host: where to listen.
             ports: for clients and for publishers; 0 for any that is free.
             key: what publishers have to present, None for nothing.
+            strict: whether a taken port is an error; if not, another one is taken, with a warning.
         """
+        self._strict = strict
         self._fanout = FanoutProxy(backends, signer, elsewhere=backends.elsewhere)
         self._publisher = Publisher(self._fanout.registry, key=key)
         self._host = host
@@ -109,7 +115,19 @@ class OwnEngine:
             (self._publisher, "--publish-port"),
         ]
         for (handler, flag), port in zip(handlers, self._ports, strict=True):
-            self._listeners.append(await listen(handler, self._host, port, flag))
+            self._listeners.append(await self._listen(handler, port, flag))
+
+    async def _listen(self, handler: Handler, port: int, flag: str) -> Listener:
+        try:
+            return await listen(handler, self._host, port, flag)
+        except StartError as error:
+            if self._strict or port == 0:
+                raise
+            listener = await listen(handler, self._host, 0, flag)
+            purpose = "publishers" if flag == "--publish-port" else "the GRIP proxy"
+            text = "%s; %s will be at %s"
+            log.warning(text, error.__cause__ or error, purpose, url_at(listener.address))
+            return listener
 
     async def ready(self) -> None:
         """Return: it is."""

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from host_sim.trace import Trace
 
-__all__ = ["install"]
+__all__ = ["install", "story"]
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "trace"}
 
@@ -35,7 +35,7 @@ def install(*, json_lines: bool, verbose: int, stream: TextIO | None = None) -> 
     logging.getLogger("host_sim.access").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-def _story(trace: Trace) -> str:
+def story(trace: Trace) -> str:
     """Return what happened, in a few words."""
     parts = []
     if trace.handed_off_to is not None:
@@ -62,7 +62,7 @@ class _LineFormatter(logging.Formatter):
             status = str(trace.status) if trace.status is not None else "---"
             text = (
                 f"#{trace.id} {trace.method} {trace.target} {self._paint(status)} "
-                f"{trace.elapsed_ms:.1f} ms  {_story(trace)}"
+                f"{trace.elapsed_ms:.1f} ms  {story(trace)}"
             )
         else:
             number = getattr(record, "request_id", None)

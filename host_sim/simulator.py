@@ -4,6 +4,7 @@ Also the simulator in a test's own process: `async with Simulator("bin/main.wasm
 """
 
 import asyncio
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -20,6 +21,7 @@ from host_sim.errors import ConfigError
 from host_sim.fanout.signer import Signer
 from host_sim.http1.client import HttpClient
 from host_sim.lookups import host_data, send_dynamic
+from host_sim.messages import Address
 from host_sim.pushpin.engine import PushpinEngine
 from host_sim.pushpin.running import RunningEngine
 from host_sim.sandbox.instance import Sandboxes
@@ -80,6 +82,12 @@ class Simulator:
         sig_key: str = LOCAL_SIG_KEY,
         fanout: str | None = None,
         fanout_publish: str | None = None,
+        state: Path | str | None = None,
+        http_cache: bool = True,
+        strict: bool = True,
+        websockets: bool = True,
+        quick: bool = False,
+        trap_unknown: bool = False,
     ) -> None:
         """Describe a simulator; nothing happens before `start`.
 
@@ -99,6 +107,14 @@ class Simulator:
                 installed and started; or the URL of one that runs, which brings its own ports,
                 key and issuer.
             fanout_publish: publish endpoint of the latter, by default port 5561 of its host.
+            state: folder where KV stores are kept; None: they are lost at the end.
+            http_cache: whether guests have the HTTP cache; without it SDKs send past it.
+            strict: whether taken ports of Fanout are an error, and a proxy that does not run yet;
+                if not, other ports are taken, with a warning.
+            websockets: whether guests may hand off to a backend (WebSocket pass-through).
+            quick: compile a component that is new in less time, to slower code.
+            trap_unknown: let a component start that imports what nobody here has; calling it ends
+                the guest.
 
         Raises:
             ConfigError: the manifest, the key or a URL cannot be used.
@@ -109,20 +125,36 @@ class Simulator:
         self._port = port
         self._fanout_ports = (proxy_port, publish_port)
         self._publish_key = publish_key
+        self._strict = strict
+        self._websockets = websockets
+        self._quick = quick
+        self._trap_unknown = trap_unknown
         self._limits = Limits(request_timeout_s=request_timeout_s, reuse=reuse)
         self._sig = (parse_key(sig_key), sig_iss)
         self._fanout = fanout
         self._fanout_publish = fanout_publish
+        self._state = None if state is None else Path(state)
+        self._http_cache = http_cache
         self._listener: Listener | None = None
         self._loading: asyncio.Task[None] | None = None
         self.cached = False
         self.load_s = 0.0
 
     @property
+    def manifest(self) -> Manifest:
+        """The manifest."""
+        return self._manifest
+
+    @property
+    def address(self) -> Address:
+        """Where the edge listens."""
+        assert self._listener is not None
+        return self._listener.address
+
+    @property
     def url(self) -> str:
         """URL of the edge."""
-        assert self._listener is not None
-        return url_at(self._listener.address)
+        return url_at(self.address)
 
     @property
     def proxy_url(self) -> str:
@@ -152,7 +184,7 @@ class Simulator:
         """Listen, and begin to load the component; requests that come before it is there wait.
 
         Raises:
-            StartError: there is no such component, or a port is taken.
+            StartError: there is no such component, a port is taken, or there can be no state.
         """
         check(self._wasm)
         self._client = HttpClient()
@@ -162,8 +194,10 @@ class Simulator:
         self._sandboxes = Sandboxes(
             upstream=upstream,
             send_dynamic=send_dynamic(upstream),
-            data=host_data(self._manifest),
+            data=dataclasses.replace(host_data(self._manifest), websockets=self._websockets),
             limits=self._limits,
+            state=self._state,
+            http_cache=self._http_cache,
         )
         dispatcher = Dispatcher(self._sandboxes, self._engine, upstream.patient)
         try:
@@ -242,6 +276,7 @@ class Simulator:
                     host=self._host,
                     ports=self._fanout_ports,
                     key=self._publish_key,
+                    strict=self._strict,
                 )
             case "pushpin":
                 return PushpinEngine(
@@ -254,10 +289,14 @@ class Simulator:
                     publish_key=self._publish_key,
                 )
             case url:
-                return RunningEngine(self._client, url, self._fanout_publish)
+                return RunningEngine(
+                    self._client, url, self._fanout_publish, strict=self._strict
+                )
 
     async def _load(self) -> None:
         began = time.perf_counter()
-        loaded = await self._sandboxes.load(self._wasm)
+        loaded = await self._sandboxes.load(
+            self._wasm, quick=self._quick, trap_unknown=self._trap_unknown
+        )
         self.cached = loaded.cached
         self.load_s = time.perf_counter() - began

@@ -111,6 +111,7 @@ def load_manifest(path: Path | str) -> Manifest:
         name = f"{key}_mapping"
         return default if table is None else _checked(name, lambda: parse(name, table))
 
+    no_records: Records = {}
     return Manifest(
         name=_typed(content, "name", str, "a string"),
         service_id=service_id if isinstance(service_id, str) else None,
@@ -119,7 +120,7 @@ def load_manifest(path: Path | str) -> Manifest:
         kv_stores=named("object_store", "object_stores", "kv_stores", parse=parse_kv_store),
         secret_stores=named("secret_stores", parse=parse_secret_store),
         geolocation=one("geolocation", parse_geolocation, Geolocation()),
-        device_detection=one("device_detection", parse_device_detection, {}),
+        device_detection=one("device_detection", parse_device_detection, no_records),
         acls=named("acls", parse=parse_acl),
         shielding_sites=named(
             "shielding_sites", parse=lambda _, value: parse_shielding_site(value)

@@ -15,6 +15,7 @@ from host_sim.messages import (
     Failed,
     HandedOff,
     HandoffTarget,
+    Outcome,
     Request,
     Responded,
     SandboxRunner,
@@ -24,6 +25,7 @@ from host_sim.messages import (
 __all__ = ["Dispatcher"]
 
 log = logging.getLogger("host_sim.edge")
+steps = logging.getLogger("host_sim.steps")
 
 
 class Dispatcher:
@@ -37,8 +39,12 @@ class Dispatcher:
 
     async def __call__(self, request: Request, downstream: Downstream) -> None:
         """Answer a request, or see to it that somebody does."""
+        number = {"request_id": request.trace.id}
+        url = f"{request.scheme}://{request.authority}{request.target}"
+        steps.debug("handling request %s %s", request.method, url, extra=number)
         try:
             outcome = await self._sandboxes.run(request)
+            steps.debug("response status: %d", _status(outcome), extra=number)
             match outcome:
                 case Responded(response=response):
                     await relay(response, request, downstream)
@@ -58,6 +64,12 @@ class Dispatcher:
     async def _hand_off(self, outcome: HandedOff, request: Request, downstream: Downstream) -> None:
         """Give the client to Fanout, or pass it through to a backend (§3.2, §3.3)."""
         request.trace.handed_off_to = outcome.backend
+        steps.debug(
+            "%s handoff signaled to backend '%s'",
+            "Pushpin" if outcome.to_fanout else "Backend",
+            outcome.backend,
+            extra={"request_id": request.trace.id},
+        )
         try:
             onward = handed_on(request, outcome)
         except BodyError as error:
@@ -68,3 +80,16 @@ class Dispatcher:
         else:
             sent = self._upstream.send(onward, outcome.backend)
             await pass_through(sent, request, downstream)
+
+
+def _status(outcome: Outcome) -> int:
+    """Return the status of an answer; a hand-off has none yet and counts as 200."""
+    match outcome:
+        case Responded(response=response):
+            return response.status
+        case HandedOff():
+            return 200
+        case Failed(status=status):
+            return status
+        case _:
+            assert_never(outcome)

@@ -6,12 +6,16 @@ Source: compute-host §3.2, §3.3.
 """
 
 import dataclasses
+import logging
+from http import HTTPStatus
 
 from host_sim.edge.passing import pass_through
 from host_sim.edge.upstream import HttpSender
 from host_sim.messages import Address, Downstream, Request, Response
 
 __all__ = ["HttpHandoff"]
+
+steps = logging.getLogger("host_sim.steps")
 
 
 class HttpHandoff:
@@ -36,7 +40,20 @@ class HttpHandoff:
             host=self._host,
             port=self._port,
         )
+        steps.debug(
+            "Handoff target 'Pushpin [%s]' responded with status: %s. Proxying response.",
+            backend,
+            _named(response.status),
+            extra={"request_id": request.trace.id},
+        )
         # What is held may last for hours: its story is told now.
         request.trace.status = response.status
         request.trace.emit()
         return response
+
+
+def _named(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -74,17 +74,26 @@ class RunningEngine:
     service expects.
     """
 
-    def __init__(self, client: HttpClient, url: str, publish_url: str | None = None) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        url: str,
+        publish_url: str | None = None,
+        *,
+        strict: bool = True,
+    ) -> None:
         """Use the proxy at `url`, such as `http://127.0.0.1:7999`.
 
         Args:
             client: reaches it.
             url: where it takes clients.
             publish_url: where it takes publishers; by default port 5561 of the same host.
+            strict: whether it has to be there when this starts.
 
         Raises:
             ConfigError: a URL cannot be used.
         """
+        self._strict = strict
         self._address = _address(url)
         host, _ = self._address
         publish_address = _address(publish_url) if publish_url else (host, PUBLISH_PORT)
@@ -108,6 +117,8 @@ class RunningEngine:
         Raises:
             StartError: it is not.
         """
+        if not self._strict:
+            return
         host, port = self._address
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -158,4 +169,4 @@ def _address(url: str) -> Address:
         raise ConfigError(f"{url!r}: {error}") from None
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigError(f"expected http://HOST:PORT for a GRIP proxy, got {url!r}")
-    return parts.hostname, port or 80
+    return parts.hostname, 80 if port is None else port
