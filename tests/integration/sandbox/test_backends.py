@@ -196,7 +196,7 @@ async def test_versions_of_tls(
     """§2.5, `tls-min-version`, `tls-max-version`: they count here; below 1.2 is not spoken."""
     async with TlsServer.running(tmp_path, "localhost") as server:
         got = await asked(own, server, options)
-    expected = {"sni": "localhost", "version": version, "client": []}
+    expected: object = {"sni": "localhost", "version": version, "client": []}
     assert got == (REFUSED if version is None else expected)
 
 
