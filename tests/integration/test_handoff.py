@@ -5,7 +5,6 @@ a client is tested with the service; here only who gets what.
 """
 
 import asyncio
-import base64
 import contextlib
 import ssl
 import textwrap
@@ -15,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from host_sim.edge.handoff import PROTECTED
-from host_sim.simulator import Simulator
 from tests.support.backend import Backend
 from tests.support.certificates import Authority
+from tests.support.edge import ask, edge, url
 from tests.support.raw import Raw
-from tests.support.sandbox import build_guest
 from tests.support.waiting import soon
 
 pytestmark = pytest.mark.wasm
@@ -31,27 +29,12 @@ UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: k\r\
 
 
 @contextlib.asynccontextmanager
-async def edge(folder: Path, backends: str, *, fanout: str | None = None) -> AsyncIterator[Raw]:
-    """Run the scripted guest with these entries of `[local_server.backends]`; yield a client."""
-    manifest = folder / "fastly.toml"
-    manifest.write_text(f"[local_server.backends]\n{backends}\n")
-    async with Simulator(build_guest(), manifest=manifest, fanout=fanout) as simulator:
-        host, _, port = simulator.url.removeprefix("http://").partition(":")
-        raw = await Raw.connect((host, int(port)))
-        try:
-            yield raw
-        finally:
-            raw.abort()
-
-
-def ask(script: str, *, line: bytes = b"GET /ws?x HTTP/1.1", fields: bytes = b"") -> bytes:
-    """Return a request whose guest runs `script`."""
-    code = base64.b64encode(textwrap.dedent(script).encode())
-    return b"%s\r\nHost: edge.test\r\n%sX-Script: %s\r\n\r\n" % (line, fields, code)
-
-
-def url(backend: Backend, scheme: str = "http", path: str = "") -> str:
-    return "{}://{}:{}{}".format(scheme, *backend.address, path)
+async def client_of(
+    folder: Path, backends: str, *, fanout: str | None = None
+) -> AsyncIterator[Raw]:
+    """Run a simulator and yield its client."""
+    async with edge(folder, backends, fanout=fanout) as running:
+        yield await running.connect()
 
 
 class Recorder:
@@ -90,7 +73,7 @@ async def test_the_call_copies_the_request(tmp_path: Path) -> None:
         """
     async with (
         Backend(recorder) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(ask(script, fields=b"X-Mine: 2\r\n"))
         assert (await client.answer())[1] == b"hi"
@@ -115,7 +98,7 @@ async def test_only_the_first_answer_counts(tmp_path: Path) -> None:
     async with (
         Backend(first) as origin,
         Backend(other) as second,
-        edge(tmp_path, f'origin.url = "{url(origin)}"\nother.url = "{url(second)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(origin)}"\nother.url = "{url(second)}"') as client,
     ):
         client.send(ask(script))
         assert (await client.answer())[1] == b"hi"
@@ -132,7 +115,7 @@ async def test_a_hand_off_after_an_answer(tmp_path: Path) -> None:
         http_body.write(new, error.encode())
         http_body.close(new)
         """
-    async with edge(tmp_path, 'origin.url = "http://127.0.0.1:1"') as client:
+    async with client_of(tmp_path, 'origin.url = "http://127.0.0.1:1"') as client:
         client.send(ask(script))
         assert (await client.answer())[1] == b"c\r\nGenericError\r\n0\r\n\r\n"
 
@@ -141,7 +124,7 @@ async def test_a_guest_that_fails_after_a_hand_off_does_not_matter(tmp_path: Pat
     """The client has been given away already."""
     async with (
         Backend(Recorder()) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(ask(f"{PASS}\nraise ValueError"))
         assert (await client.answer())[1] == b"hi"
@@ -168,7 +151,7 @@ async def test_the_sixteen_protected_headers_are_the_clients(tmp_path: Path) -> 
     fields = b"".join(b"%s: client-%d\r\n" % (n.encode(), i) for i, n in enumerate(names))
     async with (
         Backend(recorder) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(
             ask(
@@ -211,7 +194,7 @@ async def test_the_body_is_the_clients_whatever_the_guest_did(
     recorder = Recorder(until=b"\r\n\r\n" + content)
     async with (
         Backend(recorder) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(ask(f"{how}\n{PASS}", line=b"POST / HTTP/1.1", fields=framing) + content)
         assert (await client.answer())[1] == b"hi"
@@ -236,7 +219,7 @@ async def test_path_prefix_and_host_are_the_backends(
     recorder = Recorder()
     async with (
         Backend(recorder) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}{entry}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}{entry}"') as client,
     ):
         client.send(ask(PASS))
         assert (await client.answer())[1] == b"hi"
@@ -252,7 +235,7 @@ async def test_a_pushpin_hears_its_own_address_and_the_backends_name(tmp_path: P
     script = "request.redirect_to_grip_proxy(backend.Backend.open('origin'))"
     async with (
         Backend(recorder) as backend,
-        edge(tmp_path, 'origin.url = "http://h:1/base"', fanout=url(backend)) as client,
+        client_of(tmp_path, 'origin.url = "http://h:1/base"', fanout=url(backend)) as client,
     ):
         client.send(ask(script, fields=b"Pushpin-Route: mine\r\nConnection: keep-alive\r\n"))
         assert (await client.answer())[1] == b"hi"
@@ -290,7 +273,7 @@ async def test_a_backend_with_tls(tmp_path: Path) -> None:
             certificate_file = "{mine[0]}"
             key_file = "{mine[1]}"
             """
-        async with edge(tmp_path, textwrap.dedent(entry)) as client:
+        async with client_of(tmp_path, textwrap.dedent(entry)) as client:
             client.send(ask(PASS, fields=UPGRADE))
             assert (await client.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
             client.send(b"ping")
@@ -312,7 +295,7 @@ async def test_nothing_is_waited_for_shorter_than_it_takes(tmp_path: Path) -> No
     entry = "origin.first_byte_timeout_ms = 1\norigin.between_bytes_timeout_ms = 1"
     async with (
         Backend(slow) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"\n{entry}') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"\n{entry}') as client,
     ):
         client.send(ask(PASS))
         assert (await client.answer())[1] == b"late"
@@ -329,7 +312,7 @@ async def test_the_answer_is_passed_on_unchanged(tmp_path: Path) -> None:
     )
     async with (
         Backend(Recorder(answer)) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(ask(PASS))
         head = await client.until(b"\r\n\r\n")
@@ -358,7 +341,7 @@ async def test_after_a_101_bytes_go_both_ways_until_either_side_closes(
 
     async with (
         Backend(script) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(ask(PASS, fields=UPGRADE))
         assert await client.until(b"\r\n\r\n") == (
@@ -393,7 +376,7 @@ async def test_a_backend_that_gives_no_response(
 
     async with (
         Backend(script) as backend,
-        edge(tmp_path, f'origin.url = "{url(backend)}"') as client,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
     ):
         client.send(ask(PASS))
         head, body = await client.answer()
@@ -405,7 +388,7 @@ async def test_a_backend_that_is_not_there(tmp_path: Path) -> None:
     """TCP connect fails: 500, and what failed."""
     async with Backend(Recorder()) as backend:
         gone = url(backend)
-    async with edge(tmp_path, f'origin.url = "{gone}"') as client:
+    async with client_of(tmp_path, f'origin.url = "{gone}"') as client:
         client.send(ask(PASS))
         head, body = await client.answer()
     assert head.startswith(b"HTTP/1.1 500 ")
@@ -419,7 +402,7 @@ async def test_a_backend_that_only_the_guest_knows(tmp_path: Path) -> None:
         made = backend.register_dynamic_backend("mine", "127.0.0.1:1", options)
         request.redirect_to_websocket_proxy(made)
         """
-    async with edge(tmp_path, 'origin.url = "http://127.0.0.1:1"') as client:
+    async with client_of(tmp_path, 'origin.url = "http://127.0.0.1:1"') as client:
         client.send(ask(script))
         head, body = await client.answer()
     assert head.startswith(b"HTTP/1.1 500 ")
@@ -429,7 +412,7 @@ async def test_a_backend_that_only_the_guest_knows(tmp_path: Path) -> None:
 async def test_a_request_that_http_cannot_carry(tmp_path: Path) -> None:
     """It cannot be built: 500."""
     script = f"request.insert_header('x', b' spaces '); {PASS}"
-    async with edge(tmp_path, 'origin.url = "http://127.0.0.1:1"') as client:
+    async with client_of(tmp_path, 'origin.url = "http://127.0.0.1:1"') as client:
         client.send(ask(script))
         head, body = await client.answer()
     assert head.startswith(b"HTTP/1.1 500 ")
