@@ -193,6 +193,8 @@ class Sandboxes:
                 _log.error("%s", failure, extra={"request_id": sandbox.request_id})
             sandbox.exchange.end(failure)
             sandbox.handles.drop_all()
+            if sandbox.asking is not None:  # it was stopped with that handle on its way to us
+                sandbox.asking.dropped()
         except Stopped:
             pass  # there is no event loop any more
         finally:

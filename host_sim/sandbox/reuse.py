@@ -43,14 +43,14 @@ class PendingRequest:
             self.dropped()
             raise
         waiting.restart_request()
-        self._sandbox.asking = False
+        self._sandbox.asking = None
         given, self._given = self._given, None
         return given
 
     def dropped(self) -> None:
         """Ask no more; a request that was given already goes to another sandbox."""
         self._parking.leave(self)
-        self._sandbox.asking = False
+        self._sandbox.asking = None
         given, self._given = self._given, None
         if given is not None:
             self._parking.give_back(given)
@@ -78,10 +78,9 @@ class Parking:
         Raises:
             WitError: `limit-exceeded`, it is asking already.
         """
-        if sandbox.asking:
+        if sandbox.asking is not None:
             raise WitError("limit-exceeded")
-        sandbox.asking = True
-        pending = PendingRequest(sandbox, self)
+        sandbox.asking = pending = PendingRequest(sandbox, self)
         with self._lock:
             if len(self._parked) >= self._limits.parked:
                 sandbox.requests_left = 0

@@ -26,7 +26,7 @@ from host_sim.sandbox.stores.rates import Rates
 from host_sim.sandbox.waiting import STOPPING, Waiting
 
 if TYPE_CHECKING:
-    from host_sim.sandbox.reuse import Parking
+    from host_sim.sandbox.reuse import Parking, PendingRequest
 
 __all__ = ["Exchange", "Sandbox"]
 
@@ -163,7 +163,7 @@ class Sandbox:
         dynamic_backends: those it has described.
         parking: where it waits for a next request.
         requests_left: how many more it may serve.
-        asking: whether it has asked for one and not yet taken the answer.
+        asking: the request to come that it has asked for and not yet taken.
         fault: why the host ended the guest, None if it did not.
         last_error: the last host call that failed, and how; empty if none has.
     """
@@ -199,7 +199,7 @@ class Sandbox:
         self.dynamic_backends: dict[str, DynamicBackend] = {}
         self.parking = parking
         self.requests_left = waiting.limits.reuse
-        self.asking = False
+        self.asking: PendingRequest | None = None
         self.fault: str | None = None
         self.last_error = ""
 

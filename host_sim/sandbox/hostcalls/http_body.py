@@ -38,7 +38,10 @@ def new(sandbox: Sandbox) -> GuestBody:
 @hostcall("append")
 def append(_sandbox: Sandbox, destination: GuestBody, source: GuestBody) -> None:
     """Move the content of one body to the end of another."""
-    destination.append(source)
+    try:
+        destination.append(source)
+    finally:
+        source.dropped()
 
 
 @hostcall("read")

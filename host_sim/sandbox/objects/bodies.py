@@ -304,9 +304,11 @@ class GuestBody:
         """Give the content away, to be read on the event loop.
 
         Raises:
-            WitError: `invalid-argument`, this is a write end.
+            WitError: `invalid-argument`, this is a write end, whose stream is broken off.
         """
-        self._check_no_stream()
+        if self._pipe is not None:
+            self.dropped()
+            raise WitError("invalid-argument")
         length = self.length
         pieces = self.release()
         trailers = self.trailers.headers()

@@ -6,6 +6,7 @@ import pytest
 
 from grip.headers import Headers
 from host_sim.body import Body
+from host_sim.errors import BodyError
 from host_sim.inbox import Inbox
 from host_sim.messages import HandedOff, Request, Response
 from tests.support.sandbox import Scripted, response
@@ -341,3 +342,39 @@ async def test_a_body_that_breaks_off_has_no_trailers(guest: Scripted) -> None:
         body=Body(broken(), None),
     )
     assert got == ["HttpIncomplete", "NotAvailableYet"]
+
+
+@pytest.mark.parametrize(
+    ("use", "error"),
+    [
+        ("http_body.append, http_body.new(), new", "GenericError"),
+        ("http_resp.send_downstream, http_resp.Response.new(), new", "InvalidArgument"),
+        (
+            "http_req.send_async, http_req.Request.new(), new, backend.Backend.open('plain')",
+            "InvalidArgument",
+        ),
+    ],
+)
+async def test_a_write_end_cannot_be_given_away(guest: Scripted, use: str, error: str) -> None:
+    """Row `append`: it is used up all the same, so its reader learns that no more will come."""
+    got: list[bytes] = []
+
+    async def origin(request: Request) -> Response:
+        got.append(await request.body.read())
+        with pytest.raises(BodyError):
+            await request.body.read()
+        return response(b"broken off")
+
+    guest.upstream.backends["origin"] = origin
+    answer = await guest.json(
+        f"""
+        new = written(b"half")
+        pending = http_req.send_async_streaming(http_req.Request.new(), new,
+                                                backend.Backend.open("origin"))
+        error = failure({use})
+        _, back = http_req.await_response(pending)
+        answer([error, read_all(back).decode()])
+        """
+    )
+    assert answer == [error, "broken off"]
+    assert got == [b"half"]
