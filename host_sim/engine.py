@@ -25,6 +25,10 @@ GRACE_S = 2.0
 """How long requests under way may take to end when the simulator stops."""
 
 
+MAX_MESSAGE_BYTES = 64 << 10
+"""How long a published message may be in production."""
+
+
 class Engine(HandoffTarget, Protocol):
     """Plays Fanout; `start` first, `close` last."""
 
@@ -93,7 +97,7 @@ class OwnEngine:
         """
         self._strict = strict
         self._fanout = FanoutProxy(backends, signer, elsewhere=backends.elsewhere)
-        self._publisher = Publisher(self._fanout.registry, key=key)
+        self._publisher = Publisher(self._fanout.registry, key=key, tell_above=MAX_MESSAGE_BYTES)
         self._host = host
         self._ports = ports
         self._listeners: list[Listener] = []

@@ -4,11 +4,13 @@ The answer comes before the delivery and says nothing about subscribers. Who may
 by `access`. Source: GRIP §8.1.
 """
 
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from grip.errors import RemoteProtocolError
 from grip.headers import Headers
-from grip.items import parse_publish
+from grip.items import Item, parse_publish
 from host_sim.errors import BodyError
 from host_sim.fanout.access import RefusedError, authorise
 from host_sim.fanout.answers import respond
@@ -16,6 +18,8 @@ from host_sim.fanout.registry import Registry
 from host_sim.messages import Downstream, Request
 
 __all__ = ["BODY_TIMEOUT_S", "MAX_BODY_BYTES", "Publisher"]
+
+log = logging.getLogger("host_sim.fanout")
 
 MAX_BODY_BYTES: Final = 1_000_000
 """How long the body of a publish request may be."""
@@ -38,8 +42,14 @@ class Publisher:
         key: str | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
         body_timeout_s: float = BODY_TIMEOUT_S,
+        tell_above: int | None = None,
     ) -> None:
-        """Publish to `registry` for everybody, or for those who know `key`."""
+        """Publish to `registry` for everybody, or for those who know `key`.
+
+        A message of more than `tell_above` bytes is published, but the log says that production
+        would not take it.
+        """
+        self._tell_above = tell_above
         self._registry = registry
         self._key = key
         self._max_body_bytes = max_body_bytes
@@ -72,10 +82,21 @@ class Publisher:
             items = parse_publish(await self._body(request))
         except RemoteProtocolError as error:
             raise RefusedError(400, f"{error}\n") from None
+        self._check_sizes(items, request)
         request.trace.channels = tuple(dict.fromkeys(item.channel for item in items))
         text = '{"message":"Published"}\n' if accepted == _JSON else "Published\n"
         _respond(request, downstream, accepted, text)
         self._registry.publish(items)
+
+    def _check_sizes(self, items: Sequence[Item], request: Request) -> None:
+        size = max((len(content) for item in items for content in _contents(item)), default=0)
+        if self._tell_above is None or size <= self._tell_above:
+            return
+        log.warning(
+            "request %d: a message has %d bytes; production takes %d (told once)",
+            *(request.trace.id, size, self._tell_above),
+        )
+        self._tell_above = None
 
     async def _body(self, request: Request) -> bytes:
         if request.body.length is None or not request.headers.has("Content-Length"):
@@ -89,6 +110,15 @@ class Publisher:
         if body is None:
             raise RefusedError(400, "Request body too large.\n")
         return body
+
+
+def _contents(item: Item) -> Iterator[bytes]:
+    """Return what the formats of an item say."""
+    if item.http_response is not None:
+        yield item.http_response.body or b""
+    for piece in item.http_stream, item.ws_message:
+        if piece is not None:
+            yield piece.content
 
 
 def _respond(request: Request, downstream: Downstream, media_type: str, text: str) -> None:

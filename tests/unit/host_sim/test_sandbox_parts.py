@@ -57,6 +57,16 @@ def test_lines_are_logged_when_they_are_whole(caplog: pytest.LogCaptureFixture) 
     assert caplog.records[0].__dict__["request_id"] == 7
 
 
+def test_lines_cannot_control_a_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    """§7: what guests print is often their clients'; one line stays one line, and visible."""
+    caplog.set_level(logging.INFO, "host_sim.guest")
+    lines = Lines("stdout", lambda: 7)
+    lines.write("a\tb\x1b[31mred\x07\rback\x85\x9b\0 é ☃\r\n".encode())
+    assert caplog.messages == [
+        r"stdout :: a\tb\x1b[31mred\x07\rback\x85\x9b\x00 é ☃".replace(r"\t", "\t")
+    ]
+
+
 def test_a_line_without_an_end_is_logged_some_time(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "host_sim.guest")
     lines = Lines("stdout", lambda: 1)

@@ -25,6 +25,22 @@ async def test_a_wait_ends_with_the_sandbox(waiting: Waiting) -> None:
         await blocked
 
 
+async def test_the_clock_of_a_request_stops_between_requests() -> None:
+    """§1.4: a parked sandbox has as long as it may be parked, and each request all of its time."""
+    waiting = Waiting(asyncio.get_running_loop(), Limits(cpu_s=60, request_timeout_s=-1))
+    waiting.start_cpu()
+    with pytest.raises(Stopped, match="--request-timeout"):
+        waiting.check()
+    waiting.pause_request()
+    waiting.check()
+    assert not waiting.wait_for(lambda: False, 0.001)
+    blocked = asyncio.create_task(asyncio.to_thread(waiting.wait_for, lambda: False))
+    await asyncio.sleep(0)
+    waiting.stop("enough")
+    with pytest.raises(Stopped, match="enough"):
+        await blocked
+
+
 async def test_a_wait_gives_up(waiting: Waiting) -> None:
     assert not waiting.wait_for(lambda: False, 0)
     assert waiting.wait_for(lambda: True, 0)

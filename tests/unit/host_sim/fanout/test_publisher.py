@@ -24,13 +24,21 @@ class Endpoint:
     """A publisher with one subscriber on `room`."""
 
     def __init__(
-        self, key: str | None = None, max_body_bytes: int = 1000, body_timeout_s: float = 60.0
+        self,
+        key: str | None = None,
+        max_body_bytes: int = 1000,
+        body_timeout_s: float = 60.0,
+        tell_above: int | None = None,
     ) -> None:
         self.registry = Registry(Clock())
         self.sink = Sink()
         self.registry.subscribe("room", self.sink)
         self._publisher = Publisher(
-            self.registry, key=key, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s
+            self.registry,
+            key=key,
+            max_body_bytes=max_body_bytes,
+            body_timeout_s=body_timeout_s,
+            tell_above=tell_above,
         )
 
     async def ask(
@@ -255,3 +263,27 @@ class TestKey:
     async def test_without_a_key_any_credentials_do(self) -> None:
         answer = await Endpoint().ask("POST", "/abc/publish/", ("Authorization", "Basic !"))
         assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "formats",
+    [
+        {"http-stream": {"content": "12345"}},
+        {"ws-message": {"content-bin": "MTIzNDU="}},
+        {"http-response": {"body": "12345"}, "http-stream": {"content": "1"}},
+    ],
+)
+async def test_what_production_would_not_take_is_told_once(
+    formats: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """compute-host §8, Fanout message: it is published all the same."""
+    endpoint = Endpoint(tell_above=4)
+    small = {"items": [{"channel": "room", "formats": {"http-stream": {"content": "1234"}}}]}
+    await endpoint.ask(body=json.dumps(small).encode())
+    assert caplog.messages == []
+    large = json.dumps({"items": [{"channel": "room", "formats": formats}]}).encode()
+    for _ in range(2):
+        answer = await endpoint.ask(body=large)
+        assert (answer.status, answer.body) == (200, b"Published\n")
+    [message] = caplog.messages
+    assert "a message has 5 bytes; production takes 4" in message
