@@ -20,6 +20,7 @@ from host_sim.engine import GRACE_S, Engine, OwnEngine, listen, url_at
 from host_sim.errors import ConfigError
 from host_sim.fanout.signer import Signer
 from host_sim.http1.client import HttpClient
+from host_sim.http2.client import Http2Client
 from host_sim.lookups import host_data, send_dynamic
 from host_sim.messages import Address
 from host_sim.pushpin.engine import PushpinEngine
@@ -187,9 +188,9 @@ class Simulator:
             StartError: there is no such component, a port is taken, or there can be no state.
         """
         check(self._wasm)
-        self._client = HttpClient()
+        self._client, self._http2_client = HttpClient(), Http2Client()
         backends = self._backends_by_name()
-        upstream = Backends(backends, self._client)
+        upstream = Backends(backends, self._client, self._http2_client)
         self._engine = self._make_engine(backends, upstream)
         self._sandboxes = Sandboxes(
             upstream=upstream,
@@ -229,6 +230,7 @@ class Simulator:
             await self._engine.close()
         await self._sandboxes.close(GRACE_S)
         await self._client.close()
+        await self._http2_client.close()
 
     async def publish(
         self, channel: str, content: str | bytes, *, newline: bool = True, **ids: str
@@ -289,9 +291,7 @@ class Simulator:
                     publish_key=self._publish_key,
                 )
             case url:
-                return RunningEngine(
-                    self._client, url, self._fanout_publish, strict=self._strict
-                )
+                return RunningEngine(self._client, url, self._fanout_publish, strict=self._strict)
 
     async def _load(self) -> None:
         began = time.perf_counter()

@@ -19,7 +19,7 @@ def context_for(backend: Backend) -> ssl.SSLContext:
         ssl.SSLError: the certificates or the versions of TLS cannot be used.
     """
     context = ssl.create_default_context(cadata=backend.ca_certificates)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2" if backend.grpc else "http/1.1"])
     _bound_versions(context, backend)
     if not backend.use_sni:
         context.check_hostname = False  # Python sends the name that it checks

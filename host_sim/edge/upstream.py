@@ -29,7 +29,7 @@ MAX_HOPS = 8
 
 
 class HttpSender(Protocol):
-    """What is asked of an HTTP client (`http1.client`)."""
+    """What is asked of an HTTP client (`http1.client`, `http2.client`)."""
 
     async def send(
         self,
@@ -49,10 +49,22 @@ class HttpSender(Protocol):
 class Backends:
     """Implements `messages.Upstream` for the backends of a manifest."""
 
-    def __init__(self, backends: Mapping[str, Backend], client: HttpSender) -> None:
-        """Reach `backends` through `client`; `enter_at` says what is here."""
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        client: HttpSender,
+        http2_client: HttpSender | None = None,
+    ) -> None:
+        """Reach `backends` through `client`; `enter_at` says what is here.
+
+        Args:
+            backends: by name.
+            client: speaks HTTP/1.1.
+            http2_client: speaks HTTP/2, to gRPC backends only; None: they cannot be reached.
+        """
         self._backends = backends
         self._client = client
+        self._http2_client = http2_client
         self._loopback: Loopback | None = None
         self._own: list[Address] = []
         self._contexts: dict[object, ssl.SSLContext] = {}
@@ -110,10 +122,11 @@ class Backends:
         if self._loopback is not None and (backend == SELF or known is None or self._is_own(known)):
             return await self._enter(self._loopback, outgoing, backend)
         assert known is not None
-        if known.grpc:
-            detail = "a gRPC backend needs HTTP/2, which the simulator does not speak"
+        client = self._http2_client if known.grpc else self._client
+        if client is None:
+            detail = "a gRPC backend needs HTTP/2, which is not spoken here"
             raise BackendError(backend, BackendFault.INVALID, detail)
-        return await self._client.send(
+        return await client.send(
             outgoing,
             backend=backend,
             host=known.host,
@@ -151,6 +164,7 @@ class Backends:
         key = (
             known.ca_certificates,
             known.client_certificate,
+            known.grpc,
             known.tls_min_version,
             known.tls_max_version,
             None if known.use_sni else known.cert_host or known.host,

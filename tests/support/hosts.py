@@ -7,6 +7,7 @@ from pathlib import Path
 from host_sim.config.manifest import Manifest
 from host_sim.edge.upstream import Backends
 from host_sim.http1.client import HttpClient
+from host_sim.http2.client import Http2Client
 from host_sim.lookups import host_data, send_dynamic
 from host_sim.sandbox.data import HostData
 from host_sim.sandbox.instance import Sandboxes
@@ -44,8 +45,8 @@ async def networked(
 ) -> AsyncIterator[Scripted]:
     """Run guests of a service with this manifest, whose requests go over the network."""
     manifest = manifest or Manifest()
-    client = HttpClient()
-    upstream = Backends(manifest.backends, client)
+    client, http2_client = HttpClient(), Http2Client()
+    upstream = Backends(manifest.backends, client, http2_client)
     sandboxes = Sandboxes(
         upstream=upstream,
         send_dynamic=send_dynamic(upstream),
@@ -58,3 +59,4 @@ async def networked(
     finally:
         await sandboxes.close()
         await client.close()
+        await http2_client.close()

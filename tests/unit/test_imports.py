@@ -31,6 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "host_sim.config": ("host_sim.errors",),
     "host_sim.inbox": ("grip.headers",),
     "host_sim.http1": COMMON,
+    "host_sim.http2": COMMON,
     "host_sim.edge": (*COMMON, "host_sim.config"),
     "host_sim.sandbox": COMMON,
     "host_sim.fanout": COMMON,

@@ -10,6 +10,7 @@ from host_sim.config.backends import Backend, ClientCertificate, Health
 from host_sim.config.manifest import Manifest
 from tests.support.certificates import Authority
 from tests.support.hosts import networked
+from tests.support.http2_server import Http2Server
 from tests.support.sandbox import Scripted
 from tests.support.tls_server import TlsServer
 
@@ -229,3 +230,65 @@ async def test_tls_to_a_backend_of_the_manifest(tmp_path: Path, use_sni: bool) -
             got = await guest.json(script)
     expected = "cert.test" if use_sni else None
     assert got == {"sni": expected, "version": "TLSv1.3", "client": ["sim.test"]}
+
+
+GRPC = """
+def call(to, content, path="/echo", trailers=()):
+    out = http_req.Request.new()
+    out.set_method("POST")
+    out.set_uri(path)
+    out.append_header("te", b"trailers")
+    sent = written(content)
+    for name, value in trailers:
+        http_body.append_trailer(sent, name, value)
+    return http_req.send(out, sent, to)
+
+def after(body):
+    names, _ = http_body.get_trailer_names(body, 999, 0)
+    return [[n, http_body.get_trailer_value(body, n, 99).decode()] for n in names.split("\\0")[:-1]]
+"""
+
+
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.parametrize("border", ["direct", "public"])
+async def test_grpc_backends(border: str) -> None:
+    """§2.2, gRPC backends: HTTP/2 only, with trailers both ways; of the manifest and dynamic."""
+    async with Http2Server.running() as server:
+        host, port = server.address
+        known = Backend(url=f"http://{host}:{port}", override_host="o.test", grpc=True)
+        async with networked(border, Manifest(backends={"origin": known})) as own:
+            got = await own.json(
+                GRPC
+                + f"""
+options = backend.DynamicBackendOptions()
+options.grpc(True)
+dynamic = backend.register_dynamic_backend("own", "{host}:{port}", options)
+trace = []
+for to in (backend.Backend.open("origin"), dynamic):
+    head, body = call(to, b"message", trailers=[("x-sum", b"7")])
+    trace.append([head.get_status(), headers_of(head), read_all(body).decode(), after(body)])
+head, body = call(dynamic, b"", "/trailers-only")
+trace.append([head.get_header_value("grpc-status", 9).decode(), read_all(body).decode()])
+trace.append(failure(call, dynamic, b"", "/refused"))
+answer(trace)
+"""
+            )
+    heard = [200, [["x-two", "1"], ["x-two", "2"]], "message"]
+    trailers = [["grpc-status", "0"], ["grpc-message", "ok"]]
+    assert got == [
+        [*heard, trailers],
+        [*heard, trailers],
+        ["12", ""],
+        ["HttpIncomplete", "ConnectionTerminated"],
+    ]
+    assert server.trailers == [[("x-sum", "7")]] * 2
+    assert dict(server.requests[0])[":authority"] == "o.test"
+    assert dict(server.requests[1])[":authority"] == f"{host}:{port}"
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_grpc_backend_that_speaks_http_1(tmp_path: Path) -> None:
+    """§2.2: there is no way back to HTTP/1.1, with TLS or without."""
+    async with TlsServer.running(tmp_path, "localhost") as server, networked() as own:
+        got = await own.json(ASK + f"ask({server.authority.pem!r}, {server.port}, grpc=True)")
+    assert got == ["HttpInvalid", "HttpProtocolError"]

@@ -149,7 +149,18 @@ async def test_an_unknown_name() -> None:
         assert caught.value.fault is BackendFault.UNKNOWN
 
 
-async def test_grpc_is_not_spoken() -> None:
+async def test_grpc_is_spoken_over_http_2_only() -> None:
+    sender, other = Sender(), Sender()
+    grpc = Backend(url="https://o", grpc=True, first_byte_timeout_ms=7)
+    backends = Backends({"b": grpc, "c": Backend(url="https://o")}, other, sender)
+    await backends.send(request(), "b")
+    await backends.send(request(), "c")
+    assert (len(sender.requests), len(other.requests)) == (1, 1)
+    assert sender.options[0]["first_byte_timeout_s"] == 0.007
+    assert sender.options[0]["tls"] is not other.options[0]["tls"]  # they offer other protocols
+
+
+async def test_grpc_where_there_is_no_http_2() -> None:
     backends = Backends({"b": Backend(url="http://o", grpc=True)}, Sender())
     with pytest.raises(BackendError, match="HTTP/2") as caught:
         await backends.send(request(), "b")
