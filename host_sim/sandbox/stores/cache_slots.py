@@ -112,14 +112,14 @@ class Slot:
             del self._rules[rule]
 
     def matching(self, fields: Fields) -> Iterator[CachedObject]:
-        """Yield the objects that are for such a request, one for each vary rule at most."""
-        for rule in self._rules:
+        """Yield the objects that are for such a request, by vary rules, the newest first."""
+        for rule in reversed(self._rules):
             thing = self.objects.get(variant_of(rule, fields))
             if thing is not None:
                 yield thing
 
     def best(self, fields: Fields, now: int) -> CachedObject | None:
-        """Return the one of them that is fresher, or else younger, than the others."""
+        """Return the one of them that is fresher, or else younger, or else newer than others."""
         return min(
             self.matching(fields),
             key=lambda thing: (thing.freshness(now), thing.age_ns(now)),
