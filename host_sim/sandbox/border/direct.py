@@ -112,8 +112,10 @@ def _enter(
         try:
             value = entry.binding.call(sandbox, values)
         except WitError as error:
+            sandbox.handles.end_call(failed=True)
             converters.fail(error, results, call)
         else:
+            sandbox.handles.end_call(failed=False)
             converters.answer(value, results, call)
     except BaseException as error:  # noqa: BLE001 - nothing may cross wasmtime
         return _error(sandbox.note_fault(entry.binding.key, error))

@@ -15,6 +15,7 @@ class Handles:
     def __init__(self) -> None:
         self._objects: dict[int, object] = {}
         self._last = 0
+        self._given: list[object] = []
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -44,15 +45,28 @@ class Handles:
         """
         thing = self.get(number)
         del self._objects[number]
+        self._given.append(thing)
         return thing
+
+    def end_call(self, *, failed: bool) -> None:
+        """Say that a call is over: what the guest gave it is used now, or nobody's if it failed."""
+        if self._given:
+            given, self._given = self._given, []
+            if failed:
+                for thing in given:
+                    _tell_dropped(thing)
 
     def drop(self, number: int) -> None:
         """Forget what the guest dropped; a thing with a method `dropped` is told."""
-        thing = self._objects.pop(number, None)
-        if (dropped := getattr(thing, "dropped", None)) is not None:
-            dropped()
+        _tell_dropped(self._objects.pop(number, None))
 
     def drop_all(self) -> None:
         """Forget everything, when the sandbox ends."""
+        self.end_call(failed=True)  # the one that trapped
         for number in list(self._objects):
             self.drop(number)
+
+
+def _tell_dropped(thing: object) -> None:
+    if (dropped := getattr(thing, "dropped", None)) is not None:
+        dropped()

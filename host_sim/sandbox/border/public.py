@@ -208,9 +208,13 @@ def add_function(instance: wit.LinkerInstance, name: str, binding: Binding) -> N
             values = [unpack(a, call) for unpack, a in zip(unpacks, arguments, strict=True)]
             sandbox.check()
             try:
-                answer = converters.answer(binding.call(sandbox, values), call)
+                value = binding.call(sandbox, values)
             except WitError as error:
+                sandbox.handles.end_call(failed=True)
                 answer = converters.fail(error, call)
+            else:
+                sandbox.handles.end_call(failed=False)
+                answer = converters.answer(value, call)
             _deadlines.rearm()
         except BaseException as error:  # noqa: BLE001 - nothing may cross wasmtime
             raise wasmtime.WasmtimeError(sandbox.note_fault(binding.key, error)) from None
