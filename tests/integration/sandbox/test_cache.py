@@ -730,3 +730,29 @@ answer()
     gate.open()
     await asyncio.gather(first, *guests)
     assert await edge.bytes(USE + "answer(get(lookup()).encode())") == b"4"
+
+
+async def test_steps(newest: Scripted) -> None:
+    """The newest WIT: a pollable where something has to be waited for, which holds nothing."""
+    got = await newest.json(
+        USE
+        + """
+first, second = begin(), begin()
+step = second.step()
+trace = [first.step(), step.is_ready(), async_io.select_with_timeout([step], 0)]
+del step
+gc.collect()
+turn = replacing(strategy="WAIT")
+steps = [second.step(), turn.step()]
+write(first.transaction_insert(options()), b"x")
+trace += [async_io.select([step]) for step in steps]
+trace += [second.step(), turn.step(), flags(second), flags(turn), get(second)]
+answer(trace + [lookup().step(), replacing().step()])
+"""
+    )
+    assert got == [
+        *(None, False, None),
+        *(0, 0),
+        *(None, None, ["found", "usable"], ["found", "usable", "must_insert_or_update"], "x"),
+        *(None, None),
+    ]
