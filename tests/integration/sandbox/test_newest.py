@@ -215,6 +215,8 @@ async def test_bots_are_detected_by_request_headers(newest: Scripted) -> None:
     assert await newest.json(BOTS, headers=headers) == [
         *(True, False, True, "GPTBot", "3", "AiCrawler", None)
     ]
+    got = await newest.json(BOTS, headers=(*headers, ("X-Fastly-Bot-Verified", "false")))
+    assert got[2] is False
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ async def test_self_is_entered_wherever_it_is_said_to_be(declared: bool) -> None
     asked = request("POST", "/x", body=b"hello", hops=2)
     assert (await backends.send(asked, "self")).status == 200
     inner = edge.requests[0]
-    assert inner.hops == 3
+    assert (inner.hops, inner.visits) == (3, 1)
     assert inner.trace is not asked.trace
     assert (inner.trace.internal, inner.trace.target) == (True, inner.target)
     assert await inner.body.whole(9) == b"hello"
