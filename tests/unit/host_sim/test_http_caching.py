@@ -189,7 +189,11 @@ def test_how_old_it_is(fields: list[Pair], took_s: float, expected_s: int) -> No
 
 
 def test_what_else_is_suggested() -> None:
-    fields = [("Vary", "Accept, accept-encoding"), ("Vary", "ACCEPT, b d"), ("Content-Length", "5")]
+    fields = [
+        ("Vary", "Accept, accept-encoding"),
+        ("Vary", "ACCEPT, *, b d"),
+        ("Content-Length", "5"),
+    ]
     fields += [("Surrogate-Key", "a  b\x7f c"), ("Surrogate-Key", f"a d {'x' * 1025}")]
     got = suggest(came(200, *fields), NOW)
     assert got.vary_rule == "accept accept-encoding"
