@@ -132,6 +132,13 @@ def test_wrong_usage_ends_with_2() -> None:
     assert "expected HOST:PORT, got '7676'" in ended.stderr
 
 
+@pytest.mark.parametrize("number", ["-1", "x", "1.5", ""])
+def test_reuse_is_a_number(number: str) -> None:
+    ended = run("serve", f"--reuse={number}")
+    assert ended.returncode == 2
+    assert f"expected a number from 0, got {number!r}" in ended.stderr
+
+
 def test_publishing_to_nobody_who_listens_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/publish/"

@@ -244,6 +244,38 @@ async def test_trailers_on_the_wire(client: Raw) -> None:
     assert await content(client, ask("answer(b'next')")) == b"next"
 
 
+async def test_trailers_between_guest_and_backend(tmp_path: Path) -> None:
+    """§2.4: both ways over a real connection, which is used again."""
+    got: list[bytes] = []
+
+    async def script(peer: Raw) -> None:
+        for _ in range(2):
+            got.append(await peer.until(b"x-own: 2\r\n\r\n"))
+            peer.send(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n"
+            )
+        await peer.rest()
+
+    send = """
+        out = written(b"abc")
+        http_body.append_trailer(out, "x-own", b"2")
+        _, back = http_req.send(http_req.Request.new(), out, backend.Backend.open("origin"))
+        answer([read_all(back).decode(), http_body.get_trailer_value(back, "x-sum", 9).decode()])
+        """
+    async with (
+        Backend(script) as backend,
+        edge(tmp_path, f'origin.url = "{url(backend)}"') as simulator,
+    ):
+        client = await simulator.connect()
+        for _ in range(2):
+            assert json.loads(await content(client, ask(send))) == ["hi", "7"]
+    for request in got:
+        head, _, body = request.partition(b"\r\n\r\n")
+        assert b"\r\nTransfer-Encoding: chunked" in head
+        assert body == b"3\r\nabc\r\n0\r\nx-own: 2\r\n\r\n"
+
+
 async def test_trailers_are_left_out_for_http_1_0(client: Raw) -> None:
     """It has no chunks; the answer ends with the connection."""
     script = """

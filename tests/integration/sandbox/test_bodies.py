@@ -378,3 +378,42 @@ async def test_a_write_end_cannot_be_given_away(guest: Scripted, use: str, error
     )
     assert answer == [error, "broken off"]
     assert got == [b"half"]
+
+
+async def test_a_streamed_request_takes_its_trailers_along(guest: Scripted) -> None:
+    """Row `append-trailer`: on the way to a backend, closed by the guest."""
+    got: list[tuple[bytes | None, Headers]] = []
+
+    async def origin(request: Request) -> Response:
+        got.append((await request.body.whole(99), request.body.trailers))
+        return response(b"")
+
+    guest.upstream.backends["origin"] = origin
+    await guest.bytes(
+        """
+        new = http_body.new()
+        pending = http_req.send_async_streaming(http_req.Request.new(), new,
+                                                backend.Backend.open("origin"))
+        http_body.write(new, b"abc")
+        http_body.append_trailer(new, "x", b"1")
+        http_body.close(new)
+        http_req.await_response(pending)
+        answer()
+        """
+    )
+    assert got == [(b"abc", Headers([("x", "1")]))]
+
+
+async def test_a_stream_that_is_dropped_has_no_trailers(guest: Scripted) -> None:
+    """Row `close`: only that ends a stream properly."""
+    answer = await guest.respond(
+        """
+        new = written(b"half")
+        http_resp.send_downstream_streaming(http_resp.Response.new(), new)
+        http_body.append_trailer(new, "x", b"1")
+        """
+    )
+    assert await answer.body.read() == b"half"
+    with pytest.raises(BodyError):
+        await answer.body.read()
+    assert not answer.body.trailers

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from host_sim.body import Body
 from host_sim.errors import BodyError
-from host_sim.messages import Failed, HandedOff, Request, Response
+from host_sim.messages import Failed, HandedOff, Request, Responded, Response
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
 from tests.support.sandbox import Scripted, Upstream, build_guest, response
@@ -165,6 +166,35 @@ async def test_surroundings_are_the_platforms_and_not_the_hosts(
         "FASTLY_SERVICE_VERSION": "0",
     }
     assert rest == [["compute-app"], 44, ""]
+
+
+async def test_clocks_and_random_numbers_are_real(guest: Scripted) -> None:
+    """§7: not those of the build, and others in each sandbox."""
+    script = """
+        answer([time.time(), time.monotonic() >= 0, os.urandom(16).hex(), random.random(),
+                random.Random().random()])
+        """
+    before = time.time()
+    first, second = await guest.json(script), await guest.json(script)
+    after = time.time()
+    assert before <= first[0] <= second[0] <= after
+    assert first[1:2] == second[1:2] == [True]
+    assert not set(first[2:]) & set(second[2:])
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("sys.exit(0)", 200), ("sys.exit(None)", 200), ("sys.exit(1)", 500), ("sys.exit(255)", 500)],
+)
+async def test_exit_codes(guest: Scripted, script: str, status: int) -> None:
+    """§7: a guest can say only whether all went well, which is all its client hears."""
+    outcome = await guest.run(f"print('before')\n{script}\nprint('after')")
+    if isinstance(outcome, Failed):
+        assert (outcome.status, status) == (500, 500)
+        assert "exited with a failure" in outcome.reason
+    else:
+        assert isinstance(outcome, Responded)
+        assert outcome.response.status == status
 
 
 async def test_sandboxes_share_no_memory(guest: Scripted) -> None:

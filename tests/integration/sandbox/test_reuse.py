@@ -68,6 +68,27 @@ async def test_a_sandbox_serves_six_requests_and_no_more(guest: Scripted) -> Non
     assert [int(a[4], 16) for a in answers] == list(range(8))
 
 
+async def test_a_sandbox_keeps_what_is_its_own(guest: Scripted) -> None:
+    """Row `per request state`: environment and CPU time go on, memory too; the answer is new."""
+    script = """
+        kept = ["first"]
+        def serve():
+            answer([os.environ["FASTLY_TRACE_ID"], compute_runtime.get_vcpu_ms(), kept.pop()])
+        while compute_runtime.get_vcpu_ms() < 20:
+            kept.append("again")
+        serve()
+        http_downstream.await_request(
+            http_downstream.next_request(http_downstream.NextRequestOptions(5000, None)))
+        serve()
+        """
+    first = await guest.json(script)
+    await parked(guest, 1)
+    second = await guest.json("")
+    assert first[0] == second[0]
+    assert 20 <= first[1] <= second[1]
+    assert second[2] == "again"
+
+
 async def test_a_guest_that_fails_takes_only_the_request_at_hand_along(guest: Scripted) -> None:
     """The reused request gets the 500; the next one gets a fresh sandbox."""
     assert (await guest.json(LOOP))[0] == 1

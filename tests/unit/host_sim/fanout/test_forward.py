@@ -149,3 +149,17 @@ async def test_tls_of_clients(rule: Forwarded, expected: list[str]) -> None:
     await Forwarder(origin, lambda: "signed", forwarded=rule).send(asked, "b")
     sent = [name for name, _ in origin.requests[0].headers if name.startswith("X-Forwarded-P")]
     assert sent == expected
+
+
+async def test_trailers_of_clients_stay_behind() -> None:
+    """They are not cleaned, so a client could say in them what only the proxy may."""
+    origin = Origin(reply())
+    body = Body.of(b"content", trailers=Headers([("Grip-Sig", "forged")]))
+    asked = request("POST", body=body)
+    await Forwarder(origin, lambda: "s").send(asked, "b")
+    await Forwarder(origin, lambda: "s").relay(dataclasses.replace(asked, body=body.replay()), "b")
+    assert origin.bodies == [b"content", b"content"]
+    for sent in origin.requests:
+        assert sent.body.length is None
+        assert not sent.body.trailers
+    assert body.replay().trailers.has("Grip-Sig")
