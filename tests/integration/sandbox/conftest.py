@@ -1,7 +1,7 @@
 """A guest that runs scripts, on each of the two borders, for all tests of this folder."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -9,6 +9,7 @@ import pytest_asyncio
 from host_sim.sandbox.data import AclEntry, BackendFacts, HostData, KvItem, Shield
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
+from tests.support.inventory import listed, recorded
 from tests.support.sandbox import Scripted, Upstream, build_guest
 
 DATA = HostData(
@@ -32,6 +33,30 @@ DATA = HostData(
     fastly_keys=frozenset({"good-key"}),
     kv_stores={"things": {"old": KvItem(b"x", "first")}},
 )
+
+
+_passed: set[str] = set()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _calls(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See that a module calls the functions which the inventory says it calls."""
+    failed = request.session.testsfailed
+    with recorded() as called:
+        yield
+    items = {item.nodeid for item in request.session.items if item.path == request.path}
+    config = request.config
+    chosen = (config.option.keyword, config.option.markexpr, "::" in " ".join(config.args))
+    if request.session.testsfailed == failed and items <= _passed and not any(chosen):
+        name = request.path.stem
+        missing = {key for key, module in listed().items() if module == name} - called
+        assert not missing, f"functions.txt says that {name} calls {sorted(missing)}"
+
+
+@pytest.fixture(autouse=True)
+def _passes(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    _passed.add(request.node.nodeid)
 
 
 @pytest_asyncio.fixture(params=["direct", "public"], scope="module", loop_scope="module")

@@ -342,3 +342,23 @@ async def test_a_cache_override_can_bound_the_lookup(newest: Scripted) -> None:
         """
     )
     assert got == "/"
+
+
+async def test_options_of_the_cache_have_room_for_additions(newest: Scripted) -> None:
+    """§2.11, cache: the resources in options, which have no methods so far."""
+    got = await newest.json(
+        """
+        key, nothing = b"additions", cache.GetBodyOptions(None, None, None)
+        write = cache.WriteOptions(10 ** 10, None, None, None, None, None, None, None, None, False,
+                                   cache.ExtraWriteOptions())
+        http_body.close(cache.insert(key, write))
+        look = cache.LookupOptions(None, False, cache.ExtraLookupOptions())
+        found = cache.Entry.lookup(key, look)
+        old = cache.ReplaceEntry.replace(
+            key, cache.ReplaceOptions(None, None, False, cache.ExtraReplaceOptions()))
+        answer([read_all(found.get_body(nothing)).decode(),
+                sorted(flag.name for flag in cache.LookupState if flag in old.get_state())])
+        """
+    )
+    assert got[0] == ""
+    assert "FOUND" in got[1]
