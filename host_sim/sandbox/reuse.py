@@ -63,6 +63,7 @@ class Parking:
         """Pass requests that a sandbox was given and did not take to `give_back`."""
         self.give_back = give_back
         self._limits = limits
+        # Held until a handle is settled: whoever finds it gone from the list finds it settled.
         self._lock = threading.Lock()
         self._parked: list[PendingRequest] = []
 
@@ -99,8 +100,7 @@ class Parking:
         with self._lock:
             if not self._parked:
                 return False
-            pending = self._parked.pop()
-        pending.settle(exchange)
+            self._parked.pop().settle(exchange)
         return True
 
     def leave(self, pending: PendingRequest) -> None:
@@ -109,4 +109,4 @@ class Parking:
             if pending not in self._parked:
                 return
             self._parked.remove(pending)
-        pending.settle(None)
+            pending.settle(None)

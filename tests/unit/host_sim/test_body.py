@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
+from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BodyError
 
@@ -163,3 +164,56 @@ async def test_a_generator_that_is_cancelled_does_not_look_complete() -> None:
     await asyncio.gather(reading, return_exceptions=True)
     with pytest.raises(BodyError, match="broken off"):
         await body.read()
+
+
+FIELDS = Headers([("X-End", "1")])
+
+
+class WithTrailers(Source):
+    """A source that knows at its end what came after it."""
+
+    @property
+    def trailers(self) -> Headers:
+        return FIELDS if self.pulled == len(self.pieces) else Headers()
+
+
+async def test_trailers_are_there_at_the_end() -> None:
+    """RFC 9110 §6.5: for every reader, whoever found it."""
+    body = Body(WithTrailers(b"a", b"b"), None, keep=9)
+    again = body.replay()
+    assert await body.read() == b"a"
+    assert not body.trailers
+    assert await body.whole(9) == b"b"
+    assert body.trailers == again.trailers == FIELDS
+    assert await again.whole(9) == b"ab"
+    assert body.at_hand == ()
+
+
+async def test_a_source_without_trailers_has_none() -> None:
+    body = Body(Source(b"a"), 1)
+    assert await body.whole(9) == b"a"
+    assert body.trailers == Headers()
+
+
+async def test_known_bytes_with_trailers_do_not_tell_their_length() -> None:
+    body = Body.of(b"abc", trailers=FIELDS)
+    assert (body.length, body.at_hand, body.trailers) == (None, (b"abc",), FIELDS)
+    assert (Body.of(b"abc", trailers=Headers()).length, Body.of(b"abc").length) == (None, 3)
+
+
+@pytest.mark.parametrize("keep", [0, 9])
+async def test_a_reader_can_be_replaced_by_a_barer_one(keep: int) -> None:
+    """It goes on where the other one was, also when nothing is kept."""
+    body = Body(WithTrailers(b"a", b"b", b"c"), 3, keep=keep)
+    assert await body.read() == b"a"
+    unsized = body.unsized()
+    assert unsized.length is None
+    assert await unsized.read() == b"b"
+    bare = unsized.bare()
+    assert await bare.whole(9) == b"c"
+    assert (unsized.trailers, bare.trailers) == (FIELDS, Headers())
+    if keep:
+        replayed = bare.replay()
+        assert await replayed.whole(9) == b"abc"
+        assert not replayed.trailers
+    assert Body.of(b"x").bare().length == 1

@@ -268,3 +268,18 @@ async def test_joined_tunnels_copy_until_one_side_closes() -> None:
     await soon(lambda: len(right.data) == sent + len(b"to the right"))
     right_far.close()
     await soon(lambda: left.gone and right.gone)
+
+
+@pytest.mark.parametrize("length", [None, 3])
+async def test_trailers_come_after_an_answer_of_untold_length(length: int | None) -> None:
+    """As over a connection, where only chunks can carry them."""
+    fields = Headers([("X-End", "1")])
+
+    async def handler(request: Request, downstream: Downstream) -> None:
+        downstream.send_head(200, "OK", Headers(), length)
+        downstream.write(b"abc")
+        downstream.finish(fields)
+
+    response = await Loopback(handler).call(request(), "b")
+    assert await response.body.whole(9) == b"abc"
+    assert response.body.trailers == (fields if length is None else Headers())
