@@ -1,4 +1,4 @@
-"""`make bench`: our proxy and edge beside the peers that are installed, medians of quiet runs."""
+"""`make bench`: proxy and edge beside the peers that are installed, and host calls; medians."""
 
 import argparse
 import contextlib
@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 
 from bench.fanout import Figures, fan_out
+from bench.hostcalls import BORDERS, host_calls
 from bench.peers import EDGES, PROXIES, ROOT
 from bench.processes import rss_kib, running, tree, wait_port, wait_quiet
 from bench.requests import through_guest
 
 FAN_OUT = ("deliveries_per_s", "cpu_s_per_million", "p50_ms", "p99_ms", "holds_per_s")
 REQUESTS = ("requests_per_s", "p50_ms", "p99_ms")
+HOST_CALLS = ("get_method_us", "get_header_us", "read_1mib_ms")
 
 
 def medians(runs: list[Figures]) -> Figures:
@@ -88,6 +90,16 @@ def measure_requests(arguments: argparse.Namespace) -> list[dict[str, object]]:
     return rows
 
 
+def measure_host_calls(arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """Measure a host call on each border."""
+    rows: list[dict[str, object]] = []
+    for border in BORDERS:
+        wait_quiet()
+        rows.append({"what": "host call", "peer": border, **host_calls(border, arguments.repeat)})
+    show(rows, HOST_CALLS)
+    return rows
+
+
 def show(rows: list[dict[str, object]], columns: tuple[str, ...]) -> None:
     """Print rows as a table; the last column is the first figure over the last peer's."""
     if not rows:
@@ -108,7 +120,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--offered", type=float, default=10_000, help="deliveries/s for latency")
-    parser.add_argument("--only", choices=["fanout", "requests"])
+    parser.add_argument("--only", choices=["fanout", "requests", "hostcalls"])
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results.json")
     arguments = parser.parse_args()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -121,10 +133,13 @@ def main() -> int:
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": versions,
     }
-    if arguments.only != "requests":
-        report["fan_out"] = measure_fan_out(arguments)
-    if arguments.only != "fanout":
-        report["requests"] = measure_requests(arguments)
+    for name, measure in {
+        "fan_out": measure_fan_out,
+        "requests": measure_requests,
+        "host_calls": measure_host_calls,
+    }.items():
+        if arguments.only in (None, name.replace("_", "")):
+            report[name] = measure(arguments)
     arguments.out.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 

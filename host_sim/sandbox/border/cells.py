@@ -2,63 +2,46 @@
 
 wasmtime-py's own conversion asks the library for the types again on every call and converts byte
 lists byte by byte: 100 to 5000 µs a call. Here the converters of a function are made once, from
-the public type objects, and byte lists move with one strided copy.
-
-This uses private names of wasmtime-py, its generated ctypes declarations of the C API; layouts
-come from those declarations, never from numbers of ours. Only `direct` uses this module.
+the public type objects, and byte lists move with one strided copy. Only `direct` uses this module.
 """
 
-import ctypes
+import struct
 from collections.abc import Callable
-from ctypes import byref, pythonapi
+from ctypes import addressof, c_double, c_float, c_size_t, string_at
 from typing import Any
 
-import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import component as wit
 
+from host_sim.sandbox.border import memory as m
 from host_sim.sandbox.border.binding import Resources
 from host_sim.sandbox.border.handles import Handles
+from host_sim.sandbox.border.memory import CELL, DATA, PAYLOAD, SIZE, WORD, Cell
 from host_sim.sandbox.border.values import Case
 
-__all__ = ["Call", "Cell", "Lift", "Lower", "lift_for", "lower_for"]
+__all__ = ["Call", "Lift", "Lower", "lift_for", "lower_for", "write_result"]
 
-type Cell = Any
-"""A view of one `wasmtime_component_val_t`."""
+type Lift = Callable[[list[int], int, "Call"], Any]
+"""Reads the payload that begins at that word of a row."""
 
-type Lift = Callable[[Cell, "Call"], Any]
-"""Reads a cell."""
+type Lower = Callable[[Any, int, "Call"], None]
+"""Writes a value into the cell at an address."""
 
-type Lower = Callable[[Any, Cell, "Call"], None]
-"""Writes a value into a cell."""
-
-_Value = ffi.wasmtime_component_val_t
-_SIZE = ctypes.sizeof(_Value)
-_BYTE_AT = _Value.of.offset  # where the byte of a u8 cell is
-
-_memory_view = pythonapi.PyMemoryView_FromMemory
-_memory_view.restype = ctypes.py_object
-_memory_view.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
-_READ, _WRITE = 0x100, 0x200  # PyBUF_READ, PyBUF_WRITE
-
-# A prototype of our own: the generated one would make ctypes wrap the arguments.
-_new_bytes = ffi.dll["wasm_byte_vec_new"]
-_new_bytes.restype = None
-_new_bytes.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
-
-_SCALARS: dict[type, tuple[int, str, type]] = {
-    wit.Bool: (ffi.WASMTIME_COMPONENT_BOOL.value, "boolean", bool),
-    wit.S8: (ffi.WASMTIME_COMPONENT_S8.value, "s8", int),
-    wit.U8: (ffi.WASMTIME_COMPONENT_U8.value, "u8", int),
-    wit.S16: (ffi.WASMTIME_COMPONENT_S16.value, "s16", int),
-    wit.U16: (ffi.WASMTIME_COMPONENT_U16.value, "u16", int),
-    wit.S32: (ffi.WASMTIME_COMPONENT_S32.value, "s32", int),
-    wit.U32: (ffi.WASMTIME_COMPONENT_U32.value, "u32", int),
-    wit.S64: (ffi.WASMTIME_COMPONENT_S64.value, "s64", int),
-    wit.U64: (ffi.WASMTIME_COMPONENT_U64.value, "u64", int),
-    wit.F32: (ffi.WASMTIME_COMPONENT_F32.value, "f32", float),
-    wit.F64: (ffi.WASMTIME_COMPONENT_F64.value, "f64", float),
+_BITS: dict[type, int] = {wit.U8: 8, wit.U16: 16, wit.U32: 32, wit.U64: 64}
+_SIGNED: dict[type, int] = {wit.S8: 8, wit.S16: 16, wit.S32: 32, wit.S64: 64}
+_KINDS: dict[type, int] = {
+    wit.Bool: ffi.WASMTIME_COMPONENT_BOOL.value,
+    wit.S8: ffi.WASMTIME_COMPONENT_S8.value,
+    wit.U8: ffi.WASMTIME_COMPONENT_U8.value,
+    wit.S16: ffi.WASMTIME_COMPONENT_S16.value,
+    wit.U16: ffi.WASMTIME_COMPONENT_U16.value,
+    wit.S32: ffi.WASMTIME_COMPONENT_S32.value,
+    wit.U32: ffi.WASMTIME_COMPONENT_U32.value,
+    wit.S64: ffi.WASMTIME_COMPONENT_S64.value,
+    wit.U64: ffi.WASMTIME_COMPONENT_U64.value,
 }
+_F32 = ffi.WASMTIME_COMPONENT_F32.value
+_F64 = ffi.WASMTIME_COMPONENT_F64.value
 _STRING = ffi.WASMTIME_COMPONENT_STRING.value
 _LIST = ffi.WASMTIME_COMPONENT_LIST.value
 _RECORD = ffi.WASMTIME_COMPONENT_RECORD.value
@@ -71,100 +54,127 @@ _FLAGS = ffi.WASMTIME_COMPONENT_FLAGS.value
 _RESOURCE = ffi.WASMTIME_COMPONENT_RESOURCE.value
 _U8_KIND = bytes([ffi.WASMTIME_COMPONENT_U8.value])
 
+_cell_at = Cell.from_address
+
 
 class Call:
     """What converting the values of one call needs to know."""
 
     __slots__ = ("context", "handles")
 
-    def __init__(self, context: Any, handles: Handles) -> None:
+    def __init__(self, context: int, handles: Handles) -> None:
         self.context = context
         self.handles = handles
 
 
-# Reading. wasmtime frees the cells of the arguments after the call.
+# Reading. wasmtime frees the cells of the arguments after the call. What a payload does not fill of
+# its words is not initialised.
 
 
-def _lift_scalar(field: str) -> Lift:
-    return lambda cell, _call: getattr(cell.of, field)
+def _lift_unsigned(bits: int) -> Lift:
+    mask = (1 << bits) - 1
+    return lambda words, at, _call: words[at] & mask
 
 
-def _text(name: Any) -> str:
-    return ctypes.string_at(name.data, name.size).decode()
+def _lift_signed(bits: int) -> Lift:
+    mask, sign = (1 << bits) - 1, 1 << (bits - 1)
+    return lambda words, at, _call: ((words[at] & mask) ^ sign) - sign
 
 
-def _lift_bytes(cell: Cell, _call: Call) -> bytes:
-    items = cell.of.list
-    if not items.size:
+def _lift_float(format_: str) -> Lift:
+    size = struct.calcsize(format_)
+    return lambda words, at, _call: struct.unpack(
+        format_, words[at].to_bytes(WORD, "little")[:size]
+    )[0]
+
+
+def _lift_text(words: list[int], at: int, _call: Call) -> str:
+    return string_at(words[at + DATA], words[at + SIZE]).decode()
+
+
+def _lift_bytes(words: list[int], at: int, _call: Call) -> bytes:
+    size = words[at + SIZE]
+    if not size:
         return b""
-    start = ctypes.addressof(items.data.contents)
-    return bytes(_memory_view(start, items.size * _SIZE, _READ)[_BYTE_AT::_SIZE])
+    return bytes(m.memory_view(words[at + DATA], size * CELL, m.READ)[m.BYTE_AT :: CELL])
 
 
 def _lift_list(element: Lift) -> Lift:
-    def lift(cell: Cell, call: Call) -> list[Any]:
-        items = cell.of.list
-        return [element(items.data[i], call) for i in range(items.size)]
+    def lift(words: list[int], at: int, call: Call) -> list[Any]:
+        start = words[at + DATA]
+        return [
+            element(_cell_at(start + i * CELL)[:], PAYLOAD, call) for i in range(words[at + SIZE])
+        ]
 
     return lift
 
 
 def _lift_tuple(elements: list[Lift]) -> Lift:
-    def lift(cell: Cell, call: Call) -> tuple[Any, ...]:
-        data = cell.of.tuple.data
-        return tuple(element(data[i], call) for i, element in enumerate(elements))
+    row_at = m.words_for(len(elements)).from_address
+    places = [(i * CELL // WORD + PAYLOAD, element) for i, element in enumerate(elements)]
+
+    def lift(words: list[int], at: int, call: Call) -> tuple[Any, ...]:
+        row = row_at(words[at + DATA])[:]
+        return tuple(element(row, place, call) for place, element in places)
 
     return lift
 
 
 def _lift_record(fields: list[tuple[str, Lift]]) -> Lift:
-    def lift(cell: Cell, call: Call) -> dict[str, Any]:
-        data = cell.of.record.data
-        return {name: field(data[i].val, call) for i, (name, field) in enumerate(fields)}
+    row_at = m.words_for(len(fields), m.ENTRY).from_address
+    places = [
+        (name, i * m.ENTRY // WORD + m.ENTRY_VALUE + PAYLOAD, field)
+        for i, (name, field) in enumerate(fields)
+    ]
+
+    def lift(words: list[int], at: int, call: Call) -> dict[str, Any]:
+        row = row_at(words[at + DATA])[:]
+        return {name: field(row, place, call) for name, place, field in places}
 
     return lift
 
 
 def _lift_option(payload: Lift) -> Lift:
-    def lift(cell: Cell, call: Call) -> Any:
-        some = cell.of.option
-        return payload(some.contents, call) if some else None
+    def lift(words: list[int], at: int, call: Call) -> Any:
+        some = words[at]
+        return payload(_cell_at(some)[:], PAYLOAD, call) if some else None
 
     return lift
 
 
 def _lift_variant(cases: dict[str, Lift | None]) -> Lift:
-    def lift(cell: Cell, call: Call) -> Case:
-        variant = cell.of.variant
-        name = _text(variant.discriminant)
+    def lift(words: list[int], at: int, call: Call) -> Case:
+        name = _lift_text(words, at, call)
         payload = cases[name]
-        return Case(name, payload(variant.val.contents, call) if payload else None)
+        if payload is None:
+            return Case(name)
+        return Case(name, payload(_cell_at(words[at + m.VARIANT_VALUE])[:], PAYLOAD, call))
 
     return lift
 
 
-def _lift_flags(cell: Cell, _call: Call) -> set[str]:
-    flags = cell.of.flags
-    return {_text(flags.data[i]) for i in range(flags.size)}
+def _lift_flags(words: list[int], at: int, call: Call) -> set[str]:
+    count = words[at + SIZE]
+    row = m.words_for(count, m.NAME).from_address(words[at + DATA])[:] if count else []
+    return {_lift_text(row, i * m.NAME // WORD, call) for i in range(count)}
 
 
-def _handle_number(cell: Cell, call: Call) -> int:
+def _handle_number(any_: int, call: Call) -> int:
     """Take the handle's number; a borrow that is not taken back like this makes the call trap."""
-    host = ctypes.POINTER(ffi.wasmtime_component_resource_host_t)()
-    error = ffi.wasmtime_component_resource_any_to_host(call.context, cell.of.resource, byref(host))
-    if error:
-        raise wasmtime.WasmtimeError._from_ptr(error)  # noqa: SLF001 - the only constructor
-    number = ffi.wasmtime_component_resource_host_rep(host)
-    ffi.wasmtime_component_resource_host_delete(host)
+    host = c_size_t()
+    if error := m.any_to_host(call.context, any_, addressof(host)):
+        raise m.failure(error)
+    number: int = m.host_rep(host.value)
+    m.host_delete(host.value)
     return number
 
 
-def _lift_own(cell: Cell, call: Call) -> Any:
-    return call.handles.take(_handle_number(cell, call))
+def _lift_own(words: list[int], at: int, call: Call) -> object:
+    return call.handles.take(_handle_number(words[at], call))
 
 
-def _lift_borrow(cell: Cell, call: Call) -> Any:
-    return call.handles.get(_handle_number(cell, call))
+def _lift_borrow(words: list[int], at: int, call: Call) -> object:
+    return call.handles.get(_handle_number(words[at], call))
 
 
 def lift_for(type_: wit.ValType | None) -> Lift:
@@ -174,12 +184,18 @@ def lift_for(type_: wit.ValType | None) -> Lift:
         TypeError: a kind of type that no function of the platform has.
     """
     match type_:
-        case _ if type(type_) in _SCALARS:
-            return _lift_scalar(_SCALARS[type(type_)][1])
-        case wit.String():
-            return lambda cell, _call: _text(cell.of.string)
-        case wit.EnumType():
-            return lambda cell, _call: _text(cell.of.enumeration)
+        case wit.Bool():
+            return lambda words, at, _call: bool(words[at] & 0xFF)
+        case wit.F32():
+            return _lift_float("<f")
+        case wit.F64():
+            return _lift_float("<d")
+        case _ if bits := _BITS.get(type(type_)):
+            return _lift_unsigned(bits)
+        case _ if bits := _SIGNED.get(type(type_)):
+            return _lift_signed(bits)
+        case wit.String() | wit.EnumType():
+            return _lift_text
         case wit.FlagsType():
             return _lift_flags
         case wit.ListType():
@@ -207,138 +223,160 @@ def lift_for(type_: wit.ValType | None) -> Lift:
 # `false` that wasmtime put there. What was allocated for it is then lost: it takes a mistake in a
 # host function, and ends the sandbox.
 
+_AT = PAYLOAD * WORD  # where the payload is, in bytes
 
-def _name(text: str) -> Any:
-    """Return an owned C name."""
-    name = ffi.wasm_name_t()
+
+def _finish(address: int, kind: int, payload: int) -> None:
+    """Write a payload of one word, and the kind."""
+    cell = _cell_at(address)
+    cell[PAYLOAD] = payload
+    cell[0] = kind
+
+
+def _put_name(text: str, address: int) -> None:
+    """Write an owned C name."""
     data = text.encode()
-    _new_bytes(byref(name), len(data), data)
-    return name
+    m.new_name(address, len(data), data)
 
 
-def _boxed(lower: Lower, value: Any, call: Call) -> Any:
+def _boxed(lower: Lower, value: Any, call: Call) -> int:
     """Return a pointer to a new cell with `value`."""
-    cell = _Value()
-    lower(value, cell, call)
-    return ffi.wasmtime_component_val_new(byref(cell))
+    cell = Cell()
+    lower(value, addressof(cell), call)
+    pointer: int = m.box(cell)
+    return pointer
 
 
-def _lower_scalar(kind: int, field: str, class_: type) -> Lower:
-    def lower(value: Any, cell: Cell, _call: Call) -> None:
+def _lower_scalar(kind: int, class_: type[int]) -> Lower:
+    def lower(value: Any, address: int, _call: Call) -> None:
         if not isinstance(value, class_):
             raise TypeError(f"expected {class_.__name__}, got {type(value).__name__}")
-        setattr(cell.of, field, value)
-        cell.kind = kind
+        _finish(address, kind, value)
 
     return lower
 
 
-def _lower_string(value: str, cell: Cell, _call: Call) -> None:
-    cell.of.string = _name(value)
-    cell.kind = _STRING
+def _lower_float(kind: int, c_type: type[c_float | c_double]) -> Lower:
+    def lower(value: float, address: int, _call: Call) -> None:
+        c_type.from_address(address + _AT).value = value
+        _cell_at(address)[0] = kind
+
+    return lower
+
+
+def _lower_string(value: str, address: int, _call: Call) -> None:
+    data = value.encode()
+    m.new_name(address + _AT, len(data), data)
+    _cell_at(address)[0] = _STRING
 
 
 def _lower_enum(names: list[str]) -> Lower:
     known = frozenset(names)
 
-    def lower(value: str, cell: Cell, _call: Call) -> None:
+    def lower(value: str, address: int, _call: Call) -> None:
         if value not in known:
             raise ValueError(f"expected one of {names}, got {value!r}")
-        cell.of.enumeration = _name(value)
-        cell.kind = _ENUM
+        _put_name(value, address + _AT)
+        _cell_at(address)[0] = _ENUM
 
     return lower
 
 
-def _lower_flags(value: set[str], cell: Cell, _call: Call) -> None:
-    flags = ffi.wasmtime_component_valflags_t()
-    ffi.wasmtime_component_valflags_new_uninit(flags, len(value))
+def _lower_flags(value: set[str], address: int, _call: Call) -> None:
+    m.new_flags(address + _AT, len(value))
+    cell = _cell_at(address)
+    start = cell[PAYLOAD + DATA]
     for i, name in enumerate(sorted(value)):
-        flags.data[i] = _name(name)
-    cell.of.flags = flags
-    cell.kind = _FLAGS
+        _put_name(name, start + i * m.NAME)
+    cell[0] = _FLAGS
 
 
-def _lower_bytes(value: bytes, cell: Cell, _call: Call) -> None:
+def _lower_bytes(value: bytes, address: int, _call: Call) -> None:
     size = len(value)
-    items = ffi.wasmtime_component_vallist_t()
-    ffi.wasmtime_component_vallist_new_uninit(byref(items), size)
+    m.new_list(address + _AT, size)
+    cell = _cell_at(address)
     if size:
-        cells = _memory_view(ctypes.addressof(items.data.contents), size * _SIZE, _WRITE)
-        cells[::_SIZE] = _U8_KIND * size
-        cells[_BYTE_AT::_SIZE] = value
-    cell.of.list = items
-    cell.kind = _LIST
+        cells = m.memory_view(cell[PAYLOAD + DATA], size * CELL, m.WRITE)
+        cells[::CELL] = _U8_KIND * size
+        cells[m.BYTE_AT :: CELL] = value
+    cell[0] = _LIST
 
 
 def _lower_list(element: Lower) -> Lower:
-    def lower(value: list[Any], cell: Cell, call: Call) -> None:
-        items = ffi.wasmtime_component_vallist_t()
-        ffi.wasmtime_component_vallist_new_uninit(byref(items), len(value))
+    def lower(value: list[Any], address: int, call: Call) -> None:
+        m.new_list(address + _AT, len(value))
+        cell = _cell_at(address)
+        start = cell[PAYLOAD + DATA]
         for i, item in enumerate(value):
-            element(item, items.data[i], call)
-        cell.of.list = items
-        cell.kind = _LIST
+            element(item, start + i * CELL, call)
+        cell[0] = _LIST
 
     return lower
 
 
 def _lower_tuple(elements: list[Lower]) -> Lower:
-    def lower(value: tuple[Any, ...], cell: Cell, call: Call) -> None:
-        items = ffi.wasmtime_component_valtuple_t()
-        ffi.wasmtime_component_valtuple_new_uninit(byref(items), len(elements))
+    def lower(value: tuple[Any, ...], address: int, call: Call) -> None:
+        m.new_tuple(address + _AT, len(elements))
+        cell = _cell_at(address)
+        start = cell[PAYLOAD + DATA]
         for i, (element, item) in enumerate(zip(elements, value, strict=True)):
-            element(item, items.data[i], call)
-        cell.of.tuple = items
-        cell.kind = _TUPLE
+            element(item, start + i * CELL, call)
+        cell[0] = _TUPLE
 
     return lower
 
 
 def _lower_record(fields: list[tuple[str, Lower]]) -> Lower:
-    def lower(value: dict[str, Any], cell: Cell, call: Call) -> None:
-        record = ffi.wasmtime_component_valrecord_t()
-        ffi.wasmtime_component_valrecord_new_uninit(byref(record), len(fields))
+    def lower(value: dict[str, Any], address: int, call: Call) -> None:
+        m.new_record(address + _AT, len(fields))
+        cell = _cell_at(address)
+        start = cell[PAYLOAD + DATA]
         for i, (name, field) in enumerate(fields):
-            record.data[i].name = _name(name)
-            field(value[name], record.data[i].val, call)
-        cell.of.record = record
-        cell.kind = _RECORD
+            _put_name(name, start + i * m.ENTRY)
+            field(value[name], start + i * m.ENTRY + m.ENTRY_VALUE * WORD, call)
+        cell[0] = _RECORD
 
     return lower
 
 
 def _lower_option(payload: Lower) -> Lower:
-    def lower(value: Any, cell: Cell, call: Call) -> None:
-        cell.of.option = None if value is None else _boxed(payload, value, call)
-        cell.kind = _OPTION
+    def lower(value: Any, address: int, call: Call) -> None:
+        _finish(address, _OPTION, 0 if value is None else _boxed(payload, value, call))
 
     return lower
 
 
 def _lower_variant(cases: dict[str, Lower | None]) -> Lower:
-    def lower(value: Case | str, cell: Cell, call: Call) -> None:
+    def lower(value: Case | str, address: int, call: Call) -> None:
         name, item = value if isinstance(value, Case) else (value, None)
         payload = cases[name]
-        cell.of.variant.val = _boxed(payload, item, call) if payload else None
-        cell.of.variant.discriminant = _name(name)
-        cell.kind = _VARIANT
+        cell = _cell_at(address)
+        cell[PAYLOAD + m.VARIANT_VALUE] = _boxed(payload, item, call) if payload else 0
+        _put_name(name, address + _AT)
+        cell[0] = _VARIANT
 
     return lower
 
 
 def _lower_own(number: int) -> Lower:
-    def lower(value: object, cell: Cell, call: Call) -> None:
-        host = ffi.wasmtime_component_resource_host_new(True, call.handles.add(value), number)
-        any_ = ctypes.POINTER(ffi.wasmtime_component_resource_any_t)()
-        error = ffi.wasmtime_component_resource_host_to_any(call.context, host, byref(any_))
-        ffi.wasmtime_component_resource_host_delete(host)
+    def lower(value: object, address: int, call: Call) -> None:
+        host = m.host_new(True, call.handles.add(value), number)
+        error = m.host_to_any(call.context, host, address + _AT)
+        m.host_delete(host)
         if error:
-            raise wasmtime.WasmtimeError._from_ptr(error)  # noqa: SLF001 - the only constructor
-        cell.of.resource = any_
-        cell.kind = _RESOURCE
+            raise m.failure(error)
+        _cell_at(address)[0] = _RESOURCE
 
     return lower
+
+
+def write_result(ok: bool, lower: Lower | None, value: Any, address: int, call: Call) -> None:
+    """Write a result; `lower` writes its payload, None where it has none."""
+    pointer = 0 if lower is None else _boxed(lower, value, call)
+    cell = _cell_at(address)
+    cell[PAYLOAD + m.IS_OK] = ok
+    cell[PAYLOAD + m.RESULT_VALUE] = pointer
+    cell[0] = _RESULT
 
 
 def lower_for(type_: wit.ValType | None, resources: Resources) -> Lower:
@@ -348,8 +386,12 @@ def lower_for(type_: wit.ValType | None, resources: Resources) -> Lower:
         TypeError: a kind of type that no function of the platform has.
     """
     match type_:
-        case _ if type(type_) in _SCALARS:
-            return _lower_scalar(*_SCALARS[type(type_)])
+        case wit.F32():
+            return _lower_float(_F32, c_float)
+        case wit.F64():
+            return _lower_float(_F64, c_double)
+        case _ if type(type_) in _KINDS:
+            return _lower_scalar(_KINDS[type(type_)], bool if isinstance(type_, wit.Bool) else int)
         case wit.String():
             return _lower_string
         case wit.EnumType():

@@ -12,15 +12,16 @@ were in the versions this was written for; if not, `public` does the work.
 import ctypes
 import importlib.metadata
 import itertools
-from ctypes import byref
+from ctypes import c_size_t, c_void_p
 from typing import Any
 
 import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime import component as wit
 
+from host_sim.sandbox.border import memory
 from host_sim.sandbox.border.binding import Binding, Resources, current
-from host_sim.sandbox.border.cells import Call, Lift, Lower, lift_for, lower_for
+from host_sim.sandbox.border.cells import Call, Lift, Lower, lift_for, lower_for, write_result
 from host_sim.sandbox.border.values import WitError
 
 __all__ = ["add_function", "known_version", "watch"]
@@ -28,25 +29,24 @@ __all__ = ["add_function", "known_version", "watch"]
 _VERSIONS = range(45, 50)
 _CONTINUE = 0  # WASMTIME_UPDATE_DEADLINE_CONTINUE
 
-_new_error = ffi.dll["wasmtime_error_new"]
-_new_error.restype = ctypes.c_size_t
-_new_error.argtypes = [ctypes.c_char_p]
-
-_RESULT = ffi.WASMTIME_COMPONENT_RESULT.value
-
 
 def known_version() -> bool:
     """Tell whether this wasmtime-py is one whose private parts are known."""
-    return int(importlib.metadata.version("wasmtime").split(".")[0]) in _VERSIONS
+    version = int(importlib.metadata.version("wasmtime").split(".")[0])
+    return version in _VERSIONS and memory.KNOWN
 
 
 class _Converters:
     """How the arguments and the answer of one function are converted."""
 
-    __slots__ = ("arguments", "error", "is_result", "ok")
+    __slots__ = ("arguments", "error", "is_result", "ok", "row_at")
 
     def __init__(self, type_: wit.FuncType, resources: Resources) -> None:
-        self.arguments: list[Lift] = [lift_for(parameter) for _, parameter in type_.params]
+        self.row_at = memory.words_for(len(type_.params)).from_address
+        self.arguments: list[tuple[int, Lift]] = [
+            (place * memory.CELL // memory.WORD + memory.PAYLOAD, lift_for(parameter))
+            for place, (_, parameter) in enumerate(type_.params)
+        ]
         result = type_.result
         self.is_result = isinstance(result, wit.ResultType)
         self.ok: Lower | None = None
@@ -57,29 +57,18 @@ class _Converters:
         elif result is not None:
             self.ok = lower_for(result, resources)
 
-    def answer(self, value: Any, results: Any, call: Call) -> None:
+    def answer(self, value: Any, results: int, call: Call) -> None:
         """Write what a host function returned."""
         if self.is_result:
-            _write_result(True, self.ok, value, results[0], call)
+            write_result(True, self.ok, value, results, call)
         elif self.ok is not None:
-            self.ok(value, results[0], call)
+            self.ok(value, results, call)
 
-    def fail(self, error: WitError, results: Any, call: Call) -> None:
+    def fail(self, error: WitError, results: int, call: Call) -> None:
         """Write the error of a host function; a function without errors lets it pass."""
         if self.error is None:
             raise error
-        _write_result(False, self.error, error.value, results[0], call)
-
-
-def _write_result(ok: bool, lower: Lower | None, value: Any, cell: Any, call: Call) -> None:
-    payload = None
-    if lower is not None:
-        inner = ffi.wasmtime_component_val_t()
-        lower(value, inner, call)
-        payload = ffi.wasmtime_component_val_new(byref(inner))
-    cell.of.result.is_ok = ok
-    cell.of.result.val = payload
-    cell.kind = _RESULT
+        write_result(False, self.error, error.value, results, call)
 
 
 class _Entry:
@@ -97,7 +86,7 @@ _numbers = itertools.count(1)
 
 
 def _enter(
-    number: int, context: Any, _type: Any, arguments: Any, _count: int, results: Any, _results: int
+    number: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int
 ) -> int:
     entry = _entries[number]
     sandbox = current.sandbox
@@ -108,7 +97,8 @@ def _enter(
             entry.converters = converters
         call = Call(context, sandbox.handles)
         # Every handle is taken back before anything else happens: one left over is a trap.
-        values = [lift(arguments[i], call) for i, lift in enumerate(converters.arguments)]
+        words = converters.row_at(arguments)[:] if count else []
+        values = [lift(words, place, call) for place, lift in converters.arguments]
         try:
             value = entry.binding.call(sandbox, values)
         except WitError as error:
@@ -128,12 +118,20 @@ def _forget(number: int) -> None:
 
 
 # C pointers to these functions; they have to live as long as any linker or store.
-_ENTER = ffi.wasmtime_component_func_callback_t(_enter)
+_ENTER = ctypes.CFUNCTYPE(
+    *(c_size_t, c_size_t, c_size_t, c_size_t, c_size_t, c_size_t, c_size_t, c_size_t)
+)(_enter)
 _FORGET = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_forget)
 
 
+_add_function = ffi.dll["wasmtime_component_linker_instance_add_func"]
+_add_function.restype = c_size_t
+_add_function.argtypes = [c_void_p, ctypes.c_char_p, c_size_t, c_void_p, c_size_t, c_void_p]
+
+
 def _error(text: str) -> int:
-    return _new_error(text.encode(errors="replace").replace(b"\0", b"")) or 0
+    error: int = memory.new_error(text.encode(errors="replace").replace(b"\0", b""))
+    return error
 
 
 def add_function(instance: wit.LinkerInstance, name: str, binding: Binding) -> None:
@@ -141,16 +139,15 @@ def add_function(instance: wit.LinkerInstance, name: str, binding: Binding) -> N
     number = next(_numbers)
     _entries[number] = _Entry(binding)
     encoded = name.encode()
-    error = ffi.wasmtime_component_linker_instance_add_func(
+    if error := _add_function(
         instance.ptr(),
-        ctypes.create_string_buffer(encoded),
+        encoded,
         len(encoded),
-        _ENTER,
+        ctypes.cast(_ENTER, c_void_p),
         number,
-        _FORGET,
-    )
-    if error:
-        raise wasmtime.WasmtimeError._from_ptr(error)  # noqa: SLF001 - the only constructor
+        ctypes.cast(_FORGET, c_void_p),
+    ):
+        raise memory.failure(error)
 
 
 def _tick(_context: Any, _data: Any, delta: Any, kind: Any) -> int:
