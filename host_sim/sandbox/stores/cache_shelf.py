@@ -24,7 +24,7 @@ class Shelf:
         self._max_bytes = max_bytes
         self.slots: dict[Key, Slot] = {}
         self.weight = 0
-        self._holders: dict[Content, CachedObject] = {}
+        self._holders: dict[Content, set[CachedObject]] = {}  # after an update there are several
         self._marked: dict[str, set[CachedObject]] = {}  # by surrogate key
         # With the weight each had at the last look; what was used longest ago is first.
         self._recent: collections.OrderedDict[CachedObject, int] = collections.OrderedDict()
@@ -48,7 +48,7 @@ class Shelf:
             self.remove(old)
             slot = self.slots.setdefault(thing.key, slot)
         slot.put(thing)
-        self._holders[thing.content] = thing
+        self._holders.setdefault(thing.content, set()).add(thing)
         for mark in thing.options.surrogate_keys:
             self._marked.setdefault(mark, set()).add(thing)
         self._recent[thing] = 0
@@ -59,13 +59,9 @@ class Shelf:
         self.slots[thing.key].remove(thing)
         self.sweep(thing.key)
         self.weight -= self._recent.pop(thing)
-        if self._holders.get(thing.content) is thing:
-            del self._holders[thing.content]
+        _discard(self._holders, thing.content, thing)
         for mark in thing.options.surrogate_keys:
-            others = self._marked[mark]
-            others.discard(thing)
-            if not others:
-                del self._marked[mark]
+            _discard(self._marked, mark, thing)
 
     def used(self, thing: CachedObject) -> None:
         """Note that an object was found."""
@@ -74,12 +70,13 @@ class Shelf:
 
     def grown(self, content: Content) -> None:
         """Note that a content has more bytes than before."""
-        if (holder := self._holders.get(content)) is not None:
-            self._weigh(holder)
+        for holder in tuple(self._holders.get(content, ())):
+            if holder in self._recent:
+                self._weigh(holder)
 
     def given_up(self, content: Content) -> None:
-        """Remove the object with a content that will never be complete."""
-        if (holder := self._holders.get(content)) is not None:
+        """Remove what has a content that will never be complete."""
+        for holder in tuple(self._holders.get(content, ())):
             self.remove(holder)
 
     def marked(self, surrogate_key: str) -> tuple[CachedObject, ...]:
@@ -93,3 +90,13 @@ class Shelf:
         self._recent[thing] = weight
         while self.weight > self._max_bytes and len(self._recent) > 1:
             self.remove(next(other for other in self._recent if other is not thing))
+
+
+def _discard[Group](
+    groups: dict[Group, set[CachedObject]], group: Group, thing: CachedObject
+) -> None:
+    """Take an object out of its group, which goes with the last one."""
+    members = groups[group]
+    members.discard(thing)
+    if not members:
+        del groups[group]

@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
+import random
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -19,6 +19,8 @@ from host_sim.sandbox.stores.cached_object import (
     surrogate_keys,
     vary_rule,
 )
+from tests.support.bells import Bell
+from tests.support.waiting import PATIENCE_S
 
 SECOND = 1_000_000_000
 
@@ -31,25 +33,6 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
-
-
-class Bell:
-    """Somebody who looks things up on a thread of their own."""
-
-    def __init__(self) -> None:
-        self.rung = 0
-        self._bell = threading.Condition()
-
-    def notify(self) -> None:
-        with self._bell:
-            self.rung += 1
-            self._bell.notify_all()
-
-    def wait_for(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        with self._bell:
-            came = self._bell.wait_for(ready, timeout_s or 30)
-        assert came or timeout_s is not None
-        return came
 
 
 @pytest.fixture
@@ -574,3 +557,33 @@ def test_waiting_for_bytes() -> None:
     bell.notify()
     thread.join(30)
     assert not content.listeners
+
+
+def test_threads_do_not_hold_each_other_up(clock: Clock) -> None:
+    """Each has a duty on one key while it waits for another, in any order; some give up."""
+    cache = Cache(clock=clock, max_bytes=3000)
+
+    def work(seed: int) -> None:
+        owner, choice = Bell(), random.Random(seed)
+        for _ in range(100):
+            entries = [cache.begin(key, {}, owner) for key in choice.sample(keys, 2)]
+            for entry in entries:
+                entry.wait()
+                match choice.randrange(5) if entry.obliged else 5:
+                    case 0 | 1:
+                        fill(entry, b"data", options(choice.randrange(2), keys="a"))
+                    case 2:
+                        cache.purge("a", soft=choice.random() < 0.5)
+                    case 3:
+                        entry.insert(options())  # and nothing is written
+            clock.now += SECOND // 2
+
+    keys = [b"1", b"2", b"3"]
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert not cache._blocked
+    assert not any(slot.flights or slot.queue for slot in cache._shelf.slots.values())
