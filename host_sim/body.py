@@ -5,40 +5,118 @@ it has ended. A body with trailers never tells its length, because HTTP/1.1 has 
 where the length comes first.
 
 Pieces are pulled from the source when a reader asks, so nothing is read ahead of need. What was
-pulled is kept up to a limit, because a hand-off sends the original body again whatever the guest
-did with it, and a long poll asks its backend more than once. Event loop only.
+pulled is kept up to a limit, first in memory, then in a file, because a hand-off sends the original
+body again whatever the guest did with it, and a long poll asks its backend more than once. Event
+loop only.
 """
 
 import asyncio
+import tempfile
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import BinaryIO, NamedTuple
 
 from grip.headers import Headers
 from host_sim.errors import BodyError
 
-__all__ = ["REPLAY_LIMIT", "Body"]
+__all__ = ["REPLAY_LIMIT", "SPILL_LIMIT", "Body"]
 
 REPLAY_LIMIT = 8 << 20
-"""Bytes of a body kept for reading it again."""
+"""Bytes of a body kept in memory for reading it again."""
+
+SPILL_LIMIT = 1 << 30
+"""Bytes of a body kept in a file beyond those."""
 
 _NO_TRAILERS = Headers()
 
 _TOO_LARGE = "the body was too large to be kept for reading it again"
 
 
+class _Spilled(NamedTuple):
+    """Where in the file a piece is."""
+
+    offset: int
+    size: int
+
+
 class _Tape:
     """The pieces pulled so far, shared by all readers of one body."""
 
-    __slots__ = ("ended", "error", "lock", "pieces", "room", "sole_reader", "source", "trailers")
+    __slots__ = (
+        *("__weakref__", "_file", "_room", "_room_in_file", "_size_of_file"),
+        *("ended", "error", "lock", "pieces", "sole_reader", "source", "trailers"),
+    )
 
-    def __init__(self, source: AsyncIterator[bytes] | None, pieces: list[bytes], room: int) -> None:
+    def __init__(
+        self, source: AsyncIterator[bytes] | None, pieces: list[bytes], room: int, spill: int = 0
+    ) -> None:
         self.source = source
-        self.pieces = pieces
-        self.room = room
+        self.pieces: list[bytes | _Spilled] = [*pieces]
+        self._room = room
+        self._room_in_file = spill
+        self._file: BinaryIO | None = None  # once the memory is used up
+        self._size_of_file = 0
         self.sole_reader: Body | None = None  # set once the limit is passed and pieces are gone
         self.ended = source is None
         self.error: BaseException | None = None
         self.lock = asyncio.Lock()
         self.trailers = _NO_TRAILERS
+
+    @property
+    def spilled(self) -> bool:
+        """Whether some pieces are in a file."""
+        return self._file is not None
+
+    def keep(self, piece: bytes) -> bool:
+        """Keep a piece that was pulled; return whether there was room."""
+        if not self.spilled and len(piece) <= self._room:
+            self._room -= len(piece)
+            self.pieces.append(piece)
+            return True
+        if len(piece) > self._room_in_file:
+            return False
+        try:
+            self._write(piece)
+        except OSError:  # the disk is full
+            return False
+        return True
+
+    def _write(self, piece: bytes) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the tape
+            weakref.finalize(self, self._file.close)
+        self._file.seek(self._size_of_file)
+        place = _Spilled(self._size_of_file, self._file.write(piece))
+        if place.size < len(piece):
+            raise OSError
+        self.pieces.append(place)
+        self._room_in_file -= len(piece)
+        self._size_of_file += len(piece)
+
+    def kept(self, position: int) -> bytes:
+        """Return a piece that is kept.
+
+        Raises:
+            BodyError: the file cannot be read.
+        """
+        piece = self.pieces[position]
+        if isinstance(piece, bytes):
+            return piece
+        assert self._file is not None
+        try:
+            self._file.seek(piece.offset)
+            content = self._file.read(piece.size)
+        except OSError as error:
+            raise BodyError(f"what was kept of the body cannot be read: {error}") from error
+        if len(content) < piece.size:
+            raise BodyError("what was kept of the body is gone")
+        return content
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self.pieces.clear()
+        if self._file is not None:
+            self._file.close()
 
 
 class Body:
@@ -56,11 +134,12 @@ class Body:
         length: int | None,
         *,
         keep: int = 0,
+        spill: int = 0,
         tape: _Tape | None = None,
     ) -> None:
-        """Read from `source`; keep up to `keep` bytes for `replay`."""
+        """Read from `source`; for `replay`, keep `keep` bytes in memory, `spill` more in a file."""
         self.length = length
-        self._tape = tape or _Tape(source, [], keep)
+        self._tape = tape or _Tape(source, [], keep, spill)
         self._position = 0
         self._bare = False
 
@@ -93,7 +172,7 @@ class Body:
             return await self._pull(tape)
 
     def _next_kept(self) -> bytes:
-        piece = self._tape.pieces[self._position]
+        piece = self._tape.kept(self._position)
         self._position += 1
         return piece
 
@@ -115,13 +194,11 @@ class Body:
         if not piece:
             tape.trailers = getattr(tape.source, "trailers", _NO_TRAILERS)
             tape.ended = True
-        elif tape.sole_reader is None and len(piece) <= tape.room:
-            tape.room -= len(piece)
-            tape.pieces.append(piece)
+        elif tape.sole_reader is None and tape.keep(piece):
             self._position += 1
         else:
             tape.sole_reader = self
-            tape.pieces.clear()
+            tape.forget()
             self._position = 0
         return piece
 
@@ -160,11 +237,11 @@ class Body:
 
     @property
     def at_hand(self) -> tuple[bytes, ...] | None:
-        """The pieces still to be read, when none has to be waited for any more; else None."""
+        """The pieces still to be read, when all of them are in memory; else None."""
         tape = self._tape
-        if not tape.ended or tape.sole_reader not in (None, self):
+        if not tape.ended or tape.spilled or tape.sole_reader not in (None, self):
             return None
-        return tuple(tape.pieces[self._position :])
+        return tuple(piece for piece in tape.pieces[self._position :] if isinstance(piece, bytes))
 
     async def aclose(self) -> None:
         """Say that nobody reads on, so that the source stops; not while a `read` is pending.

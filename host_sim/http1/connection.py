@@ -21,7 +21,7 @@ from typing import Any, Protocol, cast
 import h11
 
 from grip.headers import Headers
-from host_sim.body import REPLAY_LIMIT, Body
+from host_sim.body import REPLAY_LIMIT, SPILL_LIMIT, Body
 from host_sim.http1 import wire
 from host_sim.http1.exchange import Exchange
 from host_sim.http1.tunnel import SocketTunnel
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
         if length == 0:
             return Body.of(b"")
         self._inbox = Inbox(self._demand)
-        return Body(self._inbox, length, keep=REPLAY_LIMIT)
+        return Body(self._inbox, length, keep=REPLAY_LIMIT, spill=SPILL_LIMIT)
 
     async def _handle(self, request: Request, exchange: Exchange) -> None:
         try:

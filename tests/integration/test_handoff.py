@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from host_sim.edge.handoff import PROTECTED
+from host_sim.http1 import connection
 from tests.support.backend import Backend
 from tests.support.certificates import Authority
 from tests.support.edge import ask, edge, url
@@ -199,6 +200,40 @@ async def test_the_body_is_the_clients_whatever_the_guest_did(
         client.send(ask(f"{how}\n{PASS}", line=b"POST / HTTP/1.1", fields=framing) + content)
         assert (await client.answer())[1] == b"hi"
     assert framing.strip().lower() in [line.lower() for line in recorder.head]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_large_body_is_the_clients_too(
+    tmp_path: Path, chunked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the guest has read all of it, and it is more than stays in memory."""
+    monkeypatch.setattr(connection, "REPLAY_LIMIT", 100_000)
+    pieces = [bytes([number]) * (1 << 16) for number in range(9)]
+
+    async def count(peer: Raw) -> None:
+        head = await peer.until(b"\r\n\r\n")
+        if b"content-length: 589824" in head.lower():
+            assert await peer.exactly(9 << 16) == b"".join(pieces)
+        else:
+            got = b""
+            while size := int(await peer.until(b"\r\n"), 16):
+                got += await peer.exactly(size)
+                await peer.until(b"\r\n")
+            assert got == b"".join(pieces)
+        peer.send(OK)
+        await peer.rest()
+
+    framing = b"Transfer-Encoding: chunked\r\n" if chunked else b"Content-Length: 589824\r\n"
+    async with (
+        Backend(count) as backend,
+        client_of(tmp_path, f'origin.url = "{url(backend)}"') as client,
+    ):
+        client.send(ask(f"read_all(body)\n{PASS}", line=b"POST / HTTP/1.1", fields=framing))
+        for piece in pieces:
+            client.send(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            client.send(b"0\r\n\r\n")
+        assert (await client.answer())[1] == b"hi"
 
 
 @pytest.mark.parametrize(

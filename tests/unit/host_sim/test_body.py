@@ -1,6 +1,8 @@
 """Bodies: read once piece by piece, kept up to a limit, read again (compute-host §1.1, §3.2)."""
 
 import asyncio
+import errno
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
@@ -91,6 +93,38 @@ async def test_more_than_is_kept_cannot_be_replayed() -> None:
     assert late.at_hand is None
     assert body.at_hand is not None
     assert len(body.at_hand) == 0
+
+
+async def test_what_does_not_fit_into_memory_is_kept_in_a_file() -> None:
+    """In order, for every reader, and without a trace when nobody reads any more."""
+    pieces = [b"aa", b"bbb", b"c", b"dddd"]
+    body = Body(Source(*pieces), None, keep=2, spill=8)
+    assert await body.read() == b"aa"
+    late = body.replay()
+    assert [piece async for piece in body] == pieces[1:]
+    assert body.at_hand is None  # not in memory
+    assert [piece async for piece in late] == pieces
+    assert await body.replay().whole(99) == b"aabbbcdddd"
+
+
+async def test_a_file_has_an_end_too() -> None:
+    body = Body(Source(b"aa", b"bb", b"cc", b"dd"), None, keep=2, spill=3)
+    late = body.replay()
+    assert [await body.read(), await body.read(), await body.read()] == [b"aa", b"bb", b"cc"]
+    with pytest.raises(BodyError, match="too large to be kept"):
+        await late.read()
+    assert await body.whole(9) == b"dd"
+
+
+async def test_a_full_disk_ends_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    body = Body(Source(b"aa", b"bb"), None, keep=2, spill=9)
+    assert await body.whole(9) == b"aabb"
+    with pytest.raises(BodyError, match="too large to be kept"):
+        body.replay()
 
 
 async def test_nothing_is_kept_unless_asked() -> None:
