@@ -17,6 +17,7 @@ from host_sim.body import Body
 from host_sim.errors import BodyError
 from host_sim.messages import NO_TRAILERS
 from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.objects.filling import Filling
 from host_sim.sandbox.objects.headers import HeaderTable
 from host_sim.sandbox.objects.pipe import Pipe, Sink
 from host_sim.sandbox.waiting import Pending, Waiting
@@ -178,7 +179,7 @@ class GuestBody:
     def into(cls, waiting: Waiting, sink: Sink) -> "GuestBody":
         """Return the write end of something that is not sent, for example a cached object."""
         body = cls(waiting)
-        body._pipe = sink
+        body._pipe = Filling(waiting, sink)
         return body
 
     @property
@@ -278,6 +279,8 @@ class GuestBody:
             raise WitError("generic-error")
         if self._pipe is None:
             self._pieces.extend(other.release())
+        elif isinstance(self._pipe, Filling):
+            self._pipe.take(other.send())
         else:
             while piece := other.read(1 << 16):
                 self._pipe.put(piece)

@@ -2,12 +2,13 @@
 
 import asyncio
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from host_sim.errors import BackendError, BackendFault
+from host_sim.body import Body
+from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.messages import Request, Response
 from host_sim.sandbox.instance import Sandboxes
 from tests.support.sandbox import Scripted, Upstream, build_guest, response
@@ -402,6 +403,49 @@ async def test_content_can_be_read_while_it_is_written(guest: Scripted) -> None:
         target="/streamed",
     )
     assert got == [[], HIT, None, "one ", "two", "", 7, [200, {"age": "0"}, "one two"]]
+
+
+ON_ITS_WAY = """
+entry = look()
+came, content = fetch(entry)
+out, back = entry.transaction_insert_and_stream_back(made(), wanted())
+http_body.append(out, content)
+http_body.write(out, b"!")
+http_body.close(out)
+http_resp.send_downstream(*back.get_found_response(1))
+"""
+
+
+@pytest.mark.parametrize("breaks_off", [False, True])
+async def test_content_goes_to_the_client_while_it_arrives(
+    guest: Scripted, breaks_off: bool
+) -> None:
+    """The guest does not stay for it; others find it meanwhile, and not if it broke off."""
+    go = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first "
+        await go.wait()
+        if breaks_off:
+            raise BodyError("broken")
+        yield b"last"
+
+    async def slow(_request: Request) -> Response:
+        return response(Body(pieces(), None))
+
+    guest.upstream.backends["origin"] = slow
+    target = f"/arriving/{breaks_off}"
+    got = await guest.respond(scripted(ON_ITS_WAY), target=target)
+    assert await got.body.read() == b"first "
+    state = scripted("answer(flags(look()))")
+    assert await guest.json(state, target=target) == HIT
+    go.set()
+    if breaks_off:
+        with pytest.raises(BodyError):
+            await got.body.whole(99)
+    else:
+        assert await got.body.whole(99) == b"last!"
+    assert await guest.json(state, target=target) == (MISS if breaks_off else HIT)
 
 
 async def test_content_that_breaks_off(guest: Scripted) -> None:
