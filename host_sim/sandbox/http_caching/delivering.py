@@ -54,6 +54,8 @@ def deliver(
         kept = fields.where(lambda name: name in _OF_A_304 or name == "age")
         return Delivery(_response(stored, 304, kept), NOTHING)
     if request.method == "HEAD":
+        if length is not None:
+            fields = fields.without("content-length").plus(("content-length", str(length)))
         return Delivery(_response(stored, stored.status, fields), NOTHING)
     if (
         stored.status == 200

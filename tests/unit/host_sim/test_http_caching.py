@@ -332,7 +332,11 @@ def test_a_304_repeats_what_the_client_may_update() -> None:
 def test_only_the_head_goes_to_head() -> None:
     got = deliver(asked("HEAD", ("Range", "bytes=0-1")), WHOLE, age_s=7, length=10)
     assert (got.response.status, got.part) == (200, (0, -1))
-    assert got.response.headers.first("content-length") == b"10"
+    assert got.response.headers.all("content-length") == [b"10"]
+    unsized = deliver(asked("HEAD"), came(), age_s=7, length=10)
+    assert unsized.response.headers.all("content-length") == [b"10"]
+    unknown = deliver(asked("HEAD"), WHOLE, age_s=7, length=None)
+    assert unknown.response.headers.all("content-length") == [b"10"]
 
 
 @pytest.mark.parametrize(
