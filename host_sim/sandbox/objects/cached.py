@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.stores.cache import Entry
-from host_sim.sandbox.stores.cached_content import Content, byte_range
+from host_sim.sandbox.stores.cached_content import byte_range
 from host_sim.sandbox.stores.cached_object import CachedObject
 from host_sim.sandbox.waiting import Waiting
 
 __all__ = ["CacheEntry", "LookedUp", "PendingEntry", "ReplaceEntry", "Step"]
+
+NEVER = 1 << 64
+"""A size that no object reaches before its end."""
 
 
 class LookedUp:
@@ -76,17 +79,14 @@ class LookedUp:
         if length is None:
             if not self._exact:
                 return whole
-            length = self._length_for(content, first)
-            if length is None:  # it begins, and ends where the object does
-                assert first is not None
+            content.wait_for(NEVER if first is None else first + 1, self._waiting)
+            if first is not None and not content.ended:  # it ends where the object does
                 inverted = last is not None and last < first
                 return whole if inverted else (first, None if last is None else last + 1)
+            length = content.length
+            if length is None:  # it was given up, as the reader will see
+                return whole
         return byte_range(length, first, last) or whole
-
-    def _length_for(self, content: Content, first: int | None) -> int | None:
-        """Wait until `first` is there, or else the end; return the length if it is known then."""
-        content.wait_for(1 << 64 if first is None else first + 1, self._waiting)
-        return content.length if content.ended else None
 
 
 class CacheEntry(LookedUp):

@@ -378,6 +378,25 @@ answer()
     await writer
 
 
+async def test_a_range_that_never_comes(edge: Edge) -> None:
+    gate = edge.upstream.backends["gate"] = Gate()
+    writer = asyncio.create_task(
+        edge.run(USE + PASS + "pen = cache.insert(b'k', options()); pass_through('gate')")
+    )
+    await edge.reach(lambda: gate.asked, writer)
+    readers = [
+        asyncio.create_task(
+            edge.json(USE + f"answer(failure(lambda: get(lookup(exact=True), {ends})))")
+        )
+        for ends in ("None, 3", "5")
+    ]
+    (thing,) = edge.cache._shelf.slots[b"k"].objects.values()
+    await edge.reach(lambda: len(thing.content.listeners) == 2, *readers)
+    gate.open()
+    assert await asyncio.gather(*readers) == ["HttpIncomplete"] * 2
+    await writer
+
+
 async def test_one_body_at_a_time(edge: Edge) -> None:
     """§2.11: of one lookup; whatever becomes of the first one, the next is given then."""
     got = await edge.json(
