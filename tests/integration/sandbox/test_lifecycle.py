@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import textwrap
 import time
 from collections.abc import AsyncIterator
 
@@ -11,6 +12,7 @@ import pytest
 from host_sim.body import Body
 from host_sim.errors import BodyError
 from host_sim.messages import Failed, HandedOff, Request, Responded, Response
+from host_sim.sandbox.data import BackendFacts, HostData
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
 from tests.support.sandbox import Scripted, Upstream, build_guest, response
@@ -256,7 +258,8 @@ def border(request: pytest.FixtureRequest) -> str:
 async def limited(border: str, limits: Limits) -> AsyncIterator[Scripted]:
     """Guests with little time."""
     upstream = Upstream()
-    sandboxes = Sandboxes(upstream=upstream, limits=limits)
+    data = HostData(backends={"origin": BackendFacts(url="http://origin.test")})
+    sandboxes = Sandboxes(upstream=upstream, data=data, limits=limits)
     await sandboxes.load(build_guest(), border=border)
     yield Scripted(sandboxes, upstream)
     await sandboxes.close()
@@ -272,25 +275,74 @@ async def test_a_guest_that_loops_is_ended(border: str, script: str) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="function")
-async def test_a_guest_that_waits_for_ever_is_ended(border: str) -> None:
-    """§8, wall time: a backend that never answers, or a body that never comes."""
+@pytest.mark.parametrize(
+    "script",
+    [
+        "read_all(body)",
+        "http_req.send(http_req.Request.new(), http_body.new(), origin)",
+        """
+        pending = http_req.send_async(http_req.Request.new(), http_body.new(), origin)
+        async_io.select([pending, body])
+        """,
+        """
+        new = http_body.new()
+        pending = http_req.send_async_streaming(http_req.Request.new(), new, origin)
+        while True:
+            http_body.write(new, b"nobody reads it")
+        """,
+        """
+        new = http_body.new()
+        http_req.send_async_streaming(http_req.Request.new(), new, origin)
+        http_body.append(new, body)
+        """,
+    ],
+)
+async def test_a_guest_that_waits_for_ever_is_ended(border: str, script: str) -> None:
+    """§8, wall time: a backend that never answers, or a body that never comes; others go on."""
     never = asyncio.Event()
 
     async def silent() -> AsyncIterator[bytes]:
         await never.wait()
         yield b""
 
+    async def origin(_request: Request) -> Response:
+        await never.wait()
+        return response(b"")
+
+    script = "origin = backend.Backend.open('origin')\n" + textwrap.dedent(script)
     async with limited(border, Limits(request_timeout_s=0.5)) as guest:
-        failed = await guest.fail("read_all(body)", body=Body(silent(), None))
-    assert "longer than 0.5 s" in failed.reason
+        guest.upstream.backends["origin"] = origin
+        ended = asyncio.create_task(guest.fail(script, body=Body(silent(), None)))
+        assert await guest.bytes("answer(b'meanwhile')") == b"meanwhile"
+        assert "longer than 0.5 s" in (await ended).reason
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_guest_whose_client_does_not_read_is_ended(
+    border: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """§8, wall time: the client has its head; the stream breaks off behind what was written."""
+    async with limited(border, Limits(request_timeout_s=2)) as guest:
+        answer = await guest.respond(
+            """
+            new = http_body.new()
+            http_resp.send_downstream_streaming(http_resp.Response.new(), new)
+            while True:
+                http_body.write(new, b"x")
+            """
+        )
+        await soon(lambda: any("longer than 2 s" in message for message in caplog.messages))
+        assert [await answer.body.read() for _ in range(8)] == [b"x"] * 8
+        with pytest.raises(BodyError):
+            await answer.body.read()
 
 
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_guest_that_sleeps_does_not_keep_its_client(border: str) -> None:
     """A sleep in WASI cannot be ended, but the client need not wait for it."""
-    async with limited(border, Limits(request_timeout_s=0.1)) as guest:
-        failed = await guest.fail("time.sleep(1)")
-    assert failed.reason == "the guest gave no answer for 0.1 s"
+    async with limited(border, Limits(request_timeout_s=0.5)) as guest:
+        failed = await guest.fail("time.sleep(2)")
+    assert failed.reason == "the guest gave no answer for 0.5 s"
 
 
 @pytest.mark.asyncio(loop_scope="function")
