@@ -135,9 +135,11 @@ class Exchange:
         dropped = wire.CONNECTION_FIELDS
         if wire.bodiless(self._method, status):
             framing = _Framing.NONE
-            dropped -= {"content-length"}
-            if self._method == "HEAD" and length and not headers.has("content-length"):
+            known = str(length) if self._method == "HEAD" and length and status != 204 else None
+            if known is not None and headers.get("content-length") != known:
                 extra.append((b"Content-Length", b"%d" % length))  # what GET would have had
+            else:
+                dropped -= {"content-length"}
         elif length is not None:
             framing = _Framing.SIZED
             extra.append((b"Content-Length", b"%d" % length))

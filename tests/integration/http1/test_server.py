@@ -352,6 +352,33 @@ async def test_head_is_told_the_length_that_get_would_have(
     assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
 
+@pytest.mark.parametrize(
+    ("status", "length", "given", "sent"),
+    [
+        (200, 5, b"9", b"Content-Length: 5\r\n"),  # what is known, not what is said
+        (200, 0, b"9", b"Content-Length: 9\r\n"),  # a backend's answer to HEAD
+        (304, 0, b"9", b"Content-Length: 9\r\n"),
+        (204, 5, None, b""),
+    ],
+)
+async def test_head_is_told_what_is_known(
+    listen: Listen,
+    connect: Connect,
+    status: int,
+    length: int,
+    given: bytes | None,
+    sent: bytes,
+) -> None:
+    async def handler(request: Request, downstream: Downstream) -> None:
+        headers = Headers([] if given is None else [("Content-Length", given.decode())])
+        downstream.send_head(status, "Fine", headers, length)
+        downstream.finish()
+
+    client = await connect((await listen(handler)).address)
+    client.send(b"HEAD" + GET[3:])
+    assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 %d Fine\r\n%s\r\n" % (status, sent)
+
+
 async def test_unknown_length_is_chunked_and_pieces_are_framed_alike(
     listen: Listen, connect: Connect
 ) -> None:
