@@ -137,7 +137,7 @@ class Exchange:
             framing = _Framing.NONE
             known = str(length) if self._method == "HEAD" and length and status != 204 else None
             if known is not None and headers.get("content-length") != known:
-                extra.append((b"Content-Length", b"%d" % length))  # what GET would have had
+                extra.append((b"Content-Length", known.encode()))  # what GET would have had
             else:
                 dropped -= {"content-length"}
         elif length is not None:
