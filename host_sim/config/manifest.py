@@ -133,7 +133,8 @@ def _read(path: Path | str) -> dict[str, Any]:
     try:
         text = Path(path).read_text("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"error reading '{path}': {error.strerror}") from error
+        reason = f"{error.strerror} (os error {error.errno})"
+        raise ConfigError(f"error reading '{path}': {reason}") from error
     except ValueError as error:
         raise ConfigError(f"error reading '{path}': {error}") from error
     try:

@@ -184,11 +184,12 @@ class Sandboxes:
             began = time.perf_counter()
             failure = run_guest(loaded, sandbox)
             sandbox.usage.end(sandbox.waiting.cpu_s)
-            took_ms = (time.perf_counter() - began) * 1000
+            took_s = time.perf_counter() - began
             number = {"request_id": sandbox.request_id}
             if failure is not None and failure != STOPPING:
                 _steps.debug("the guest failed", extra={**number, "failure": failure})
-            _steps.debug("guest completed in %.0fms", took_ms, extra=number)
+            took = f"{took_s:.0f}s" if took_s >= 1 else f"{took_s * 1000:.0f}ms"
+            _steps.debug("guest completed in %s", took, extra=number)
             if failure is not None and not sandbox.exchange.unsent and failure != STOPPING:
                 _log.error("%s", failure, extra={"request_id": sandbox.request_id})
             sandbox.exchange.end(failure)

@@ -92,6 +92,8 @@ class _Parser(argparse.ArgumentParser):
             message = f"unexpected argument '{word}' found"
         elif message.startswith("the following arguments are required: "):
             message = "the following required arguments were not provided:\n  <INPUT>"
+        elif lacking := re.fullmatch(r"argument (\S+?)[,:].* expected one argument", message):
+            message = f"a value is required for '{lacking[1]}' but none was supplied"
         value = re.fullmatch(r"argument [^:]+: (invalid value .+)", message)
         usage = f"\n\nUsage: {self.usage}" if value is None else ""
         message = message if value is None else value[1]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.config.backends import Backend
-from host_sim.edge.upstream import Backends
+from host_sim.edge.upstream import SELF, Backends
 from host_sim.errors import BackendError, BackendFault
 from host_sim.http1.client import HttpClient
 from host_sim.messages import Address, Request
@@ -58,7 +58,7 @@ class Checks:
 
     async def _ask(self, upstream: Backends, name: str) -> None:
         backend = self._backends[name]
-        if self._is_own(backend) or await _answers(upstream, name, backend):
+        if name == SELF or self._is_own(backend) or await _answers(upstream, name, backend):
             log.info("backend '%s' is up", name)
         else:
             log.warning("backend '%s' on '%s' is not up right now", name, _shown(backend))
