@@ -20,7 +20,7 @@ from host_sim.sandbox.data import DynamicBackend
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.trace import Trace
 
-__all__ = ["Scripted", "Upstream", "build_guest", "response"]
+__all__ = ["Scripted", "Upstream", "build_guest", "encoded", "response"]
 
 ROOT = Path(__file__).resolve().parents[2]
 GUESTS = ROOT / "tests" / "guests"
@@ -119,6 +119,11 @@ class Upstream:
         return await self.backends[backend](request)
 
 
+def encoded(script: str) -> str:
+    """Return a script as the guest expects it in `X-Script`."""
+    return base64.b64encode(textwrap.dedent(script).encode()).decode()
+
+
 class Scripted:
     """Guests that run scripts."""
 
@@ -136,7 +141,7 @@ class Scripted:
         body: bytes | Body = b"",
     ) -> Outcome:
         """Serve one request and return what became of it."""
-        code = base64.b64encode(textwrap.dedent(script).encode()).decode()
+        code = encoded(script)
         return await self.sandboxes.run(
             Request(
                 method=method,

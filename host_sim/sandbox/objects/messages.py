@@ -32,20 +32,16 @@ _log = logging.getLogger("host_sim.sandbox")
 _FRAMING = ("content-length", "transfer-encoding")
 _CONNECTION = ("connection", "keep-alive")
 _MAX_URI = 65_534
-_UNRESERVED = r"!$&'()*+,\-.0-9;=A-Z_a-z~"
-_AUTHORITY = (
-    rf"(?:[{_UNRESERVED}:%@]*@)?"
-    rf"(?:\[[{_UNRESERVED}:%]*\]|[{_UNRESERVED}]+)(?::[{_UNRESERVED}]*)?"
-)
+_MAX_COLONS = 8
 _PATH = r"!$-;=@-_a-z|~\"{}\x80-\U0010ffff"
 _QUERY = r"!$-;=?-~\x80-\U0010ffff"
 _URI = re.compile(
-    rf"(?P<scheme>[A-Za-z0-9+.\-]{{1,64}})://(?P<authority>{_AUTHORITY})"
-    rf"(?P<target>(?:/[{_PATH}]*)?(?:\?[{_QUERY}]*)?)(?:#.*)?"
-    rf"|(?P<path>/[{_PATH}]*(?:\?[{_QUERY}]*)?)(?:#.*)?|(?P<star>\*)|(?P<alone>{_AUTHORITY})",
+    r"(?:(?P<scheme>[A-Za-z0-9+.\-]{1,64})://)?(?P<authority>[^/?#]*)"
+    rf"(?P<target>(?:/[{_PATH}]*)?(?:\?[{_QUERY}]*)?)(?:#.*)?",
     re.DOTALL,
 )
 """URIs as Viceroy takes them (crate `http`), and characters beyond ASCII in paths."""
+_AUTHORITY = re.compile(r"[!$&-.0-;=@A-Z\[\]_a-z~%]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ class Uri:
     """A request URI: absolute, or only a path where scheme and authority are empty.
 
     Attributes:
-        scheme: lower-case, or empty.
+        scheme: `http`, `https`, another as the guest wrote it, or empty.
         authority: host and optional port, or empty.
         target: path and query, `/` at least.
     """
@@ -70,19 +66,53 @@ class Uri:
             WitError: `generic-error`, it is none of them.
         """
         match = _URI.fullmatch(text) if len(text.encode()) <= _MAX_URI else None
-        if match is None:
+        if match is None or not text:
             raise WitError("generic-error")
-        target = match["target"] or match["path"] or match["star"] or "/"
+        scheme, authority, target = match["scheme"] or "", match["authority"], match["target"]
+        if text == "*":
+            return cls("", "", "*")
+        if scheme or authority:
+            alone = not scheme and len(authority) < len(text)  # with something after it
+            if alone or not _is_authority(authority):
+                raise WitError("generic-error")
+        elif not text.startswith("/"):
+            raise WitError("generic-error")
         return cls(
-            (match["scheme"] or "").lower(),
-            match["authority"] or match["alone"] or "",
-            "/" + target if target.startswith("?") else target,
+            scheme.lower() if scheme.lower() in ("http", "https") else scheme,
+            authority,
+            target if target.startswith("/") else "/" + target,
         )
 
     def __str__(self) -> str:
         if self.scheme and self.authority:
             return f"{self.scheme}://{self.authority}{self.target}"
         return self.authority or self.target
+
+
+def _is_authority(text: str) -> bool:
+    """Tell whether this can be host and port; Viceroy looks no closer either."""
+    if not _AUTHORITY.fullmatch(text) or text.endswith("@"):
+        return False
+    colons, brackets, percent = 0, "", False
+    for character in text:
+        match character:
+            case "[" if percent or brackets:
+                return False
+            case "[":
+                brackets = "["
+            case "]" if brackets != "[":
+                return False
+            case "]":
+                brackets, colons, percent = "[]", 0, False
+            case "@":
+                colons, percent = 0, False
+            case ":":
+                colons += 1
+                if colons > _MAX_COLONS:
+                    return False
+            case "%":
+                percent = True
+    return brackets != "[" and colons <= 1 and not percent
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)

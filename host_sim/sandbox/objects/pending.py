@@ -34,6 +34,7 @@ class HeaderChanges:
         Raises:
             WitError: name or value is not allowed.
         """
+        _check(name)
         self._inserted.insert(name, value)
         self._appended.remove(name)
 
@@ -43,6 +44,7 @@ class HeaderChanges:
         Raises:
             WitError: name or value is not allowed.
         """
+        _check(name)
         self._appended.append(name, value)
 
     def remove(self, name: str) -> None:
@@ -51,7 +53,7 @@ class HeaderChanges:
         Raises:
             WitError: the name is not allowed.
         """
-        check_name(name, MAX_NAME)
+        _check(name)
         self._inserted.remove(name)
         self._appended.remove(name)
         self._removed[name.lower()] = None
@@ -65,6 +67,13 @@ class HeaderChanges:
         for name, values in self._appended:
             for value in values:
                 headers.append(name, value)
+
+
+def _check(name: str) -> None:
+    try:
+        check_name(name, MAX_NAME)
+    except WitError:
+        raise WitError("generic-error") from None  # for a name that is too long as well
 
 
 class PendingResponse:

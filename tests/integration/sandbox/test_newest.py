@@ -2,12 +2,17 @@
 
 import asyncio
 import logging
+from pathlib import Path
 
+import httpx
 import pytest
 
 from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Request, Response
-from tests.support.sandbox import Scripted, response
+from host_sim.sandbox.data import BackendFacts, HostData
+from host_sim.sandbox.instance import Sandboxes
+from tests.support import viceroy
+from tests.support.sandbox import Scripted, Upstream, build_guest, encoded, response
 from tests.support.waiting import soon
 
 pytestmark = [pytest.mark.wasm, pytest.mark.asyncio(loop_scope="module")]
@@ -167,12 +172,13 @@ async def test_header_changes_show_in_an_awaited_response_too(newest: Scripted) 
         http_resp.insert_header_pending(pending, "x-a", b"2", any_)
         errors = [failure(http_resp.insert_header_pending, pending, "a b", b"", any_),
                   failure(http_resp.append_header_pending, pending, "a", b"\\n", any_),
-                  failure(http_resp.remove_header_pending, pending, "a b", any_)]
+                  failure(http_resp.remove_header_pending, pending, "a b", any_),
+                  failure(http_resp.insert_header_pending, pending, "a" * 65536, b"", any_)]
         response, _ = http_req.await_response(pending)
         answer([errors, headers_of(response)])
         """
     )
-    assert got == [["GenericError"] * 3, [["x-a", "2"], ["content-length", "0"]]]
+    assert got == [["GenericError"] * 4, [["x-a", "2"], ["content-length", "0"]]]
 
 
 async def test_the_backend_is_given_up_when_the_client_goes(newest: Scripted) -> None:
@@ -362,3 +368,70 @@ async def test_options_of_the_cache_have_room_for_additions(newest: Scripted) ->
     )
     assert got[0] == ""
     assert "FOUND" in got[1]
+
+
+SAME = {
+    "bots": BOTS,
+    "networks": """
+d = http_downstream
+answer([d.downstream_resvpnproxy_is_anonymous(request),
+        d.downstream_resvpnproxy_vpn_service_name(request, 0)])
+""",
+    "own request": """
+d, own = http_downstream, http_req.Request.new()
+answer([failure(d.downstream_bot_analyzed, own), failure(d.downstream_bot_name, own, 9),
+        failure(d.downstream_resvpnproxy_is_anonymous, own)])
+""",
+    "products": """
+products = compute_runtime.Products.new()
+answer([products.has_domain_inspector(), products.has_image_optimizer()])
+""",
+    "addresses": """
+r, came = http_req.Request.new(), []
+for uri in ("x", "h:80", "ftp://h?", "FTP://H", "HTTPS://H#f", "*", "/p?q#f", "//h/p", "", "?q",
+            "h/p", "http://", "http:///", "http://h%41/", "http://u:p@h/", "http://[::1]:8/",
+            "http://[::1/", "http://h:1:2/", "http://a@b@c/", "http://:80/", "http://x[::1]y/",
+            "/a b", "/a<b", "/a^b", "/" + "p" * 65533, "/" + "p" * 65534):
+    came.append([failure(r.set_uri, uri), len(r.get_uri(99999)), r.get_uri(99999)[:99]])
+answer(came)
+""",
+    "queued changes": """
+origin = backend.Backend.open("origin")
+pending = http_req.send_async(http_req.Request.new(), http_body.new(), origin)
+kind, errors = http_resp.PendingResponseKind.ANY, []
+for name, value in (("a b", b""), ("", b""), ("a", b"\\n"), ("n" * 65536, b""),
+                    ("n" * 65535, b"")):
+    errors += [failure(http_resp.insert_header_pending, pending, name, value, kind),
+               failure(http_resp.append_header_pending, pending, name, value, kind),
+               failure(http_resp.remove_header_pending, pending, name, kind)]
+answer(errors)
+""",
+    "cloned backend": """
+first = backend.Backend.open("origin")
+second = first.clone()
+del first
+gc.collect()
+answer(second.get_name())
+""",
+}
+
+
+@pytest.mark.slow  # Viceroy compiles the component for long, and each time
+@pytest.mark.skipif(viceroy.missing(), reason="Viceroy is not installed")
+@pytest.mark.asyncio(loop_scope="function")
+async def test_the_same_guest_says_the_same_on_viceroy(tmp_path: Path) -> None:
+    """The component links there too: our slice of the WIT is Viceroy's."""
+    manifest = tmp_path / "fastly.toml"
+    manifest.write_text('[local_server.backends.origin]\nurl = "http://127.0.0.1:9/"\n')
+    data = HostData(backends={"origin": BackendFacts(url="http://127.0.0.1:9/")})
+    sandboxes = Sandboxes(upstream=(upstream := Upstream()), data=data)
+    await sandboxes.load(build_guest("newest"))
+    told = (("X-Fastly-Bot-Analyzed", "true"), ("X-Fastly-Bot-Category", "Research"))
+    async with viceroy.Viceroy(build_guest("newest"), manifest) as real, httpx.AsyncClient() as ask:
+        host, port = real.address
+        for name, script in SAME.items():
+            headers = [*told, ("X-Script", encoded(script))]
+            theirs = await ask.get(f"http://{host}:{port}/", headers=headers)
+            ours = await Scripted(sandboxes, upstream).bytes(script, headers=told)
+            assert (name, ours.decode()) == (name, theirs.text)
+    await sandboxes.close()

@@ -108,6 +108,7 @@ def test_idle_threads_are_used_again_and_busy_ones_are_not() -> None:
         ("/p?q#f", "/p?q"),
         ("*", "*"),
         ("ftp://h/", "ftp://h/"),
+        ("FTP://H?", "FTP://H/?"),
         ("h:80", "h:80"),
         ("x", "x"),
     ],
