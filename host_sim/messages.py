@@ -79,12 +79,13 @@ class Response:
     Attributes:
         status: 200 to 999; 101 when `tunnel` is given.
         reason: reason phrase, possibly empty or not a usual one.
-        headers: fields in order, less those of framing and connection (`Content-Length`,
-            `Transfer-Encoding`, `Connection`, `Keep-Alive`); framing follows from `body.length`.
-            A response to HEAD, and a 204 or 304, keeps its `Content-Length` field here.
+        headers: fields in order, less those of the connection (`Connection`, `Keep-Alive`). Those
+            of framing (`Content-Length`, `Transfer-Encoding`) may be here as they came; framing
+            follows from `body.length`, but for a response to HEAD, a 204 or 304.
         body: its `length` is None when it came chunked or ends with the connection. It is to be
             read to its end or closed (`Body.aclose`): until then a backend is kept waiting.
         tunnel: the connection after `101 Switching Protocols`.
+        peer: where it came from, as far as that is known.
     """
 
     status: int
@@ -92,6 +93,7 @@ class Response:
     headers: Headers
     body: Body
     tunnel: "Tunnel | None" = None
+    peer: Address | None = None
 
 
 class Piece:

@@ -15,7 +15,7 @@ from host_sim.errors import BackendFault, BodyError
 from host_sim.http1 import wire
 from host_sim.http1.tunnel import SocketTunnel
 from host_sim.inbox import Inbox
-from host_sim.messages import Request, Response
+from host_sim.messages import Address, Request, Response
 
 __all__ = ["ClientConnection", "Failure", "Pool"]
 
@@ -50,8 +50,8 @@ class ClientConnection(asyncio.Protocol):
     """Drives one h11 client connection; see the module."""
 
     __slots__ = (
-        "_between_bytes_s", "_drained", "_head", "_http", "_inbox", "_method", "_pool", "_silent",
-        "_timer", "_transport", "_tunnel", "_upload", "reused",
+        "_between_bytes_s", "_drained", "_head", "_http", "_inbox", "_method", "_peer", "_pool",
+        "_silent", "_timer", "_transport", "_tunnel", "_upload", "reused",
     )  # fmt: skip
 
     def __init__(self, pool: Pool) -> None:
@@ -65,6 +65,7 @@ class ClientConnection(asyncio.Protocol):
         self._drained: asyncio.Event | None = None  # there while the backend reads too slowly
         self._timer: asyncio.TimerHandle | None = None
         self._between_bytes_s: float | None = None
+        self._peer: Address | None = None
         self._method = ""
         self._silent = True
         self.reused = False
@@ -170,11 +171,11 @@ class ClientConnection(asyncio.Protocol):
         headers = Headers.from_wire(event.headers.raw_items())
         if wire.bodiless(self._method, event.status_code):
             body = Body.of(b"")
-            kept = headers.where(lambda n: n == "content-length" or n not in wire.CONNECTION_FIELDS)
         else:
             self._inbox = Inbox(self._demand, self.abort)
             body = Body(self._inbox, wire.response_length(event.headers))
-            kept = headers.without(*wire.CONNECTION_FIELDS)
+        # Guests see framing fields as they came; whoever frames the body anew leaves them out.
+        kept = headers.without(*(wire.CONNECTION_FIELDS - {"content-length", "transfer-encoding"}))
         self._answer(event, kept, body)
 
     def _answer(
@@ -193,6 +194,7 @@ class ClientConnection(asyncio.Protocol):
                     headers=headers,
                     body=body,
                     tunnel=tunnel,
+                    peer=self._peer,
                 )
             )
 
@@ -283,6 +285,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready for `ask`. TCP_NODELAY is set by the event loop."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        self._peer = transport.get_extra_info("peername")
 
     def data_received(self, data: bytes) -> None:
         """Parse on; what comes without being asked for ends the connection."""

@@ -119,9 +119,9 @@ class Shield:
 
 
 LOOPBACK_GEO: Mapping[str, object] = {
+    "area_code": 415,
     "as_name": "Fastly, Inc",
     "as_number": 54113,
-    "area_code": 415,
     "city": "San Francisco",
     "conn_speed": "broadband",
     "conn_type": "wired",
@@ -129,7 +129,6 @@ LOOPBACK_GEO: Mapping[str, object] = {
     "country_code": "US",
     "country_code3": "USA",
     "country_name": "United States of America",
-    "gmt_offset": -700,
     "latitude": 37.77869,
     "longitude": -122.39557,
     "metro_code": 0,

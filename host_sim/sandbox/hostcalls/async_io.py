@@ -68,7 +68,7 @@ def select_with_timeout(sandbox: Sandbox, pollables: list[object], timeout_ms: i
 
 
 def _select(sandbox: Sandbox, things: list[object], timeout_s: float | None) -> int | None:
-    if not things:
+    if not things and timeout_s is None:
         raise Stopped("async-io/select: nothing to wait for")
     pollables = [_pollable(thing) for thing in things]
     if timeout_s is None and len(things) == 1 and isinstance(things[0], SelfWaiting):

@@ -107,9 +107,8 @@ def client_request_id(_sandbox: Sandbox, request: GuestRequest, max_len: int) ->
 
 
 @hostcall("downstream-client-ddos-detected")
-def client_ddos_detected(_sandbox: Sandbox, request: GuestRequest) -> bool:
+def client_ddos_detected(_sandbox: Sandbox, _request: GuestRequest) -> bool:
     """Tell that nothing was detected."""
-    downstream_of(request)
     return False
 
 
@@ -122,8 +121,13 @@ def compliance_region(_sandbox: Sandbox, request: GuestRequest, max_len: int) ->
 
 @hostcall("fastly-key-is-valid")
 def fastly_key_is_valid(sandbox: Sandbox, request: GuestRequest) -> bool:
-    """Tell whether the request carries an API key that the configuration allows."""
-    return downstream_of(request).headers.get("fastly-key") in sandbox.data.fastly_keys
+    """Tell whether the request, as it is now, carries a key that the configuration allows."""
+    if request.downstream is None:
+        return False
+    return any(
+        value.decode("latin-1") in sandbox.data.fastly_keys
+        for value in request.headers.all("fastly-key")[:1]
+    )
 
 
 @hostcall("downstream-client-h2-fingerprint")

@@ -6,9 +6,10 @@ Host contract §1.3 and §2.3.
 import logging
 
 from host_sim.body import Body
-from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._fields import register
+from host_sim.sandbox.objects.addresses import from_text
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.messages import GuestResponse, response_of
 from host_sim.sandbox.objects.pending import HeaderChanges, PendingResponse
@@ -64,13 +65,15 @@ def set_http_keepalive_mode(_sandbox: Sandbox, _response: GuestResponse, mode: s
 
 
 @hostcall("[method]response.get-remote-ip-addr")
-def get_remote_ip_addr(_sandbox: Sandbox, _response: GuestResponse) -> None:
-    """Return nothing: connections to backends are not the sandbox's to know."""
+def get_remote_ip_addr(_sandbox: Sandbox, response: GuestResponse) -> Case | None:
+    """Return the address of the backend it came from."""
+    return None if response.peer is None else from_text(response.peer[0])
 
 
 @hostcall("[method]response.get-remote-port")
-def get_remote_port(_sandbox: Sandbox, _response: GuestResponse) -> None:
-    """Return nothing, as above."""
+def get_remote_port(_sandbox: Sandbox, response: GuestResponse) -> int | None:
+    """Return the port of the backend it came from."""
+    return None if response.peer is None else response.peer[1]
 
 
 @hostcall("send-downstream")

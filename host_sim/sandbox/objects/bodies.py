@@ -10,6 +10,7 @@ holds, which are known at their ends. Host contract §2.4.
 
 import asyncio
 import collections
+import zlib
 from collections.abc import AsyncIterator, Iterable
 
 from grip.headers import Headers
@@ -57,14 +58,16 @@ class _Arriving:
         """Return the next piece, empty at the end.
 
         Raises:
-            WitError: `http-incomplete`, the body broke off.
+            WitError: `http-incomplete`, the body broke off; `generic-error`, it took too long, or
+                is not what its encoding says.
         """
         reading = self._read()
         self._reading = None
         try:
             piece = reading.result()
-        except BodyError:
-            raise WitError("http-incomplete") from None
+        except BodyError as error:
+            other = isinstance(error.__cause__, TimeoutError | zlib.error)
+            raise WitError("generic-error" if other else "http-incomplete") from None
         if self.left is not None:
             self.left -= len(piece)
         return piece

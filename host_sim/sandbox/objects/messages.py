@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 
 from grip.headers import Headers
 from host_sim.body import Body
-from host_sim.messages import Request, Response
+from host_sim.messages import Address, Request, Response
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.headers import HeaderTable
 
@@ -161,17 +161,24 @@ class GuestRequest(GuestMessage):
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class GuestResponse(GuestMessage):
-    """A response behind a handle."""
+    """A response behind a handle.
+
+    Attributes:
+        status: its code.
+        peer: where it came from; None for the guest's own.
+    """
 
     status: int = 200
+    peer: Address | None = None
 
     @classmethod
     def incoming(cls, response: Response) -> "GuestResponse":
-        """Return a backend's response as the guest gets it, with its length as a field again."""
+        """Return a backend's response as the guest gets it, with its length as a field."""
         headers = HeaderTable.of(response.headers)
-        if response.body.length is not None and not headers.all("content-length"):
+        sized = response.body.length is not None and response.status not in (204, 304)
+        if sized and not headers.all("content-length"):
             headers.append("content-length", b"%d" % response.body.length)
-        return cls(status=response.status, headers=headers)
+        return cls(status=response.status, headers=headers, peer=response.peer)
 
 
 def framed(headers: HeaderTable, manual: bool, body: Body) -> tuple[Headers, Body]:

@@ -87,7 +87,7 @@ async def test_places_and_devices(guest: Scripted) -> None:
             geo.lookup(four((192, 0, 2, 7)), 99),
             json.loads(geo.lookup(four((127, 0, 0, 1)), 9999))["country_code"],
             json.loads(geo.lookup(six((0, 0, 0, 0, 0, 0, 0, 1)), 9999))["as_number"],
-            failure(geo.lookup, four((8, 8, 8, 8)), 99),
+            geo.lookup(four((8, 8, 8, 8)), 99),
             failure(geo.lookup, four((192, 0, 2, 7)), 3),
             device_detection.lookup("probe/1", 99),
             device_detection.lookup("other", 99),
@@ -99,7 +99,7 @@ async def test_places_and_devices(guest: Scripted) -> None:
         '{"city":"Testville"}',
         "US",
         54113,
-        "GenericError",
+        "",
         ["BufferLen", 0],
         '{"brand":"Probe"}',
         None,
@@ -199,14 +199,14 @@ async def test_loopback_addresses_are_nowhere_if_the_manifest_says_so(own: Scrip
     got = await own.json(
         """
         four, six = types.IpAddress_Ipv4, types.IpAddress_Ipv6
-        answer([failure(geo.lookup, four((127, 0, 0, 1)), 9999),
-                failure(geo.lookup, six((0, 0, 0, 0, 0, 0, 0, 1)), 9999),
+        answer([geo.lookup(four((127, 0, 0, 1)), 9999),
+                geo.lookup(six((0, 0, 0, 0, 0, 0, 0, 1)), 9999),
                 geo.lookup(six((0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 99),
                 device_detection.lookup("probe", 99)])
         """
     )
     assert got == [
-        *("GenericError", "GenericError"),
+        *("", ""),
         *('{"city":"Zürich"}', '{"device":{"brand":"Probe"}}'),
     ]
 
