@@ -19,6 +19,9 @@ from host_sim.sandbox.waiting import Pending, Waiting
 
 __all__ = ["HeaderChanges", "PendingResponse", "send_error"]
 
+_GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 64 << 10
+
 
 class HeaderChanges:
     """Changes to make in a header table later: removals first, then insertions, then additions."""
@@ -147,15 +150,25 @@ class PendingResponse:
 
 
 async def _gunzip(body: Body) -> AsyncIterator[bytes]:
-    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    """Yield what is in a row of gzip members (RFC 1952 §2.2), no large piece at once."""
+    decoder, fed = zlib.decompressobj(_GZIP), False
     try:
         async for piece in body:
-            if plain := decoder.decompress(piece):
-                yield plain
+            left = piece
+            while left:
+                decoder = zlib.decompressobj(_GZIP) if decoder.eof else decoder
+                plain = decoder.decompress(left, _PIECE)
+                left, fed = decoder.unused_data or decoder.unconsumed_tail, True
+                while plain:
+                    yield plain
+                    full = len(plain) == _PIECE and not left  # there may be more without input
+                    plain = decoder.decompress(b"", _PIECE) if full else b""
     except zlib.error as error:
         raise BodyError(f"the body is not what its Content-Encoding says: {error}") from error
     finally:
         await body.aclose()
+    if fed and not decoder.eof:
+        raise BodyError("the body ends before what its Content-Encoding says")
 
 
 def send_error(error: BackendError) -> dict[str, Any]:

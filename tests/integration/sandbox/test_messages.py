@@ -1,6 +1,7 @@
 """Requests, responses and bodies through real wasm. Host contract §1.3, §2.0 to §2.4."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BodyError
-from tests.support.sandbox import Scripted
+from host_sim.messages import Request, Response
+from tests.support.sandbox import Scripted, response
 from tests.support.waiting import soon
 
 pytestmark = [pytest.mark.wasm, pytest.mark.asyncio(loop_scope="module")]
@@ -364,3 +366,57 @@ async def test_writes_fail_once_the_client_has_gone(
     assert await response.body.read() == b"x"
     await response.body.aclose()
     await soon(lambda: any("gone: GenericError" in m for m in caplog.messages))
+
+
+DECODED = """
+out = http_req.Request.new()
+out.set_auto_decompress_response(http_types.ContentEncodings({flags}))
+back, content = http_req.send(out, http_body.new(), backend.Backend.open("origin"))
+try:
+    answer([headers_of(back), read_all(content).decode("latin-1")])
+except Err as error:
+    answer(described(error.value))
+"""
+ALL, GZIP = 63, 1  # every coding there is a flag for
+
+
+def coded(guest: Scripted, content: bytes, coding: str) -> None:
+    """Let the backend answer with content in a coding."""
+
+    async def origin(_request: Request) -> Response:
+        return response(content, headers=(("Content-Encoding", coding),))
+
+    guest.upstream.backends["origin"] = origin
+
+
+@pytest.mark.parametrize(
+    ("content", "plain"),
+    [
+        (b"", b""),
+        (gzip.compress(b""), b""),
+        (gzip.compress(b"one,") + gzip.compress(b"two"), b"one,two"),
+        (gzip.compress(b"a" * 1_000_000), b"a" * 1_000_000),
+    ],
+)
+@pytest.mark.parametrize("coding", ["gzip", "X-GZIP"])
+async def test_gzip_is_decoded(guest: Scripted, content: bytes, plain: bytes, coding: str) -> None:
+    """§2.2, set-auto-decompress-response: whatever gzip can be."""
+    coded(guest, content, coding)
+    assert await guest.json(DECODED.format(flags=ALL)) == [[], plain.decode()]
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"cut off")[:-1], gzip.compress(b"x") + b"y"])
+async def test_gzip_that_ends_badly_is_an_error(guest: Scripted, content: bytes) -> None:
+    """§2.2, set-auto-decompress-response: half of it must not be taken for the whole."""
+    coded(guest, content, "gzip")
+    assert await guest.json(DECODED.format(flags=GZIP)) == "HttpIncomplete"
+
+
+@pytest.mark.parametrize(
+    ("coding", "flags"), [("gzip", 0), ("gzip", ALL - GZIP), ("br", ALL), ("br, gzip", ALL)]
+)
+async def test_other_codings_stay(guest: Scripted, coding: str, flags: int) -> None:
+    """§2.2, set-auto-decompress-response: only gzip is honoured, and only where it is asked for."""
+    coded(guest, b"as it came", coding)
+    fields = [["content-encoding", coding], ["content-length", "10"]]
+    assert await guest.json(DECODED.format(flags=flags)) == [fields, "as it came"]
