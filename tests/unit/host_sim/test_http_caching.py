@@ -323,6 +323,15 @@ def test_who_has_it_already_is_told_so(fields: list[Pair], status: int) -> None:
     assert delivered(asked("GET", *fields), came(404, ("ETag", '"1"')))[0] == 404
 
 
+def test_a_weak_tag_tells_whole_responses_apart_but_not_their_parts() -> None:
+    """RFC 9110 §8.8.3.2."""
+    weak = came(200, ("ETag", 'W/"1"'))
+    for tag in ('"1"', 'W/"1"'):
+        assert delivered(asked("GET", ("If-None-Match", tag)), weak)[0] == 304
+        request = asked("GET", ("Range", "bytes=0-1"), ("If-Range", tag))
+        assert delivered(request, weak)[0] == 200
+
+
 def test_a_304_repeats_what_the_client_may_update() -> None:
     got = deliver(asked("GET", ("If-None-Match", '"1"')), WHOLE, age_s=7, length=10)
     assert got.response.headers.names() == ["etag", "last-modified", "date", "age"]
@@ -371,6 +380,10 @@ def test_what_is_said_of_a_part() -> None:
     assert got.headers.first("content-type") == b"text/plain"
     none = deliver(asked("GET", ("Range", "bytes=10-")), WHOLE, age_s=7, length=10).response
     assert none.headers.all("content-range") == [b"bytes */10"]
+    assert none.headers.all("content-length") == [b"0"]
+    odd = came(200, ("Content-Range", "bytes 0-9/10"))
+    part = deliver(asked("GET", ("Range", "bytes=2-4")), odd, age_s=7, length=10).response
+    assert part.headers.all("content-range") == [b"bytes 2-4/10"]
 
 
 @pytest.mark.parametrize(
