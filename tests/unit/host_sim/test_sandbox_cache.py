@@ -127,6 +127,21 @@ def test_variants_are_told_by_the_fields_their_rule_names(cache: Cache) -> None:
     put(cache, b"k", b"all", options(age=1))
     assert data_of(cache.lookup(b"k", {})) == b"all"
     assert data_of(cache.lookup(b"k", german)) == b"hallo", "the younger one"
+    put(cache, b"k", b"new", options())
+    assert data_of(cache.lookup(b"k", german)) == b"new", "of the same age: the newer one"
+
+
+def test_requests_that_differ_by_the_newest_rule_do_not_wait_for_one_another(
+    cache: Cache,
+) -> None:
+    put(cache, b"k", b"", options(vary="v"), fields_of([("v", [b"0"])]))
+    put(cache, b"k", b"", options(vary="w"), fields_of([("w", [b"0"])]))
+    entries = [
+        cache.begin(b"k", fields_of([("v", [v]), ("w", [w])]), Bell())
+        for v, w in ((b"1", b"1"), (b"2", b"1"), (b"1", b"2"))
+    ]
+    assert [entry.obliged for entry in entries] == [True, False, True]
+    assert not entries[1].ready
 
 
 def test_rules_that_mean_the_same_are_one() -> None:
@@ -295,8 +310,11 @@ def test_stale_if_error(cache: Cache, clock: Clock) -> None:
         assert entry.state == {"found", "usable", "stale", "usable-if-error"}
     assert replacing.obliged
     replacing.close()
+    clock.now += 20 * SECOND - 1
     again = cache.begin(b"k", {}, Bell())
     assert again.state == {"must-insert-or-update", "stale", "usable-if-error"}
+    clock.now += 1
+    assert cache.replace(b"k", {}, Bell()).state == {"must-insert-or-update"}
     back = again.update(options(10))
     assert back.state == {"found", "usable"}
     with pytest.raises(WitError, match="auxiliary-error"):
@@ -355,8 +373,12 @@ async def test_readers_are_as_fast_as_the_writer(cache: Cache) -> None:
     assert not reading.done()
     await asyncio.to_thread(writer.put, b"cdefg")
     assert (await reading, await part.read()) == (b"cde", b"")
+    assert await whole.read() == b"cdefg"
+    end = asyncio.create_task(whole.read())
+    for _ in range(5):  # until it waits for more
+        await asyncio.sleep(0)
     writer.finish()
-    assert await whole.whole(99) == b"cdefg"
+    assert await end == b""
     assert found.content.body(2, 4).at_hand == (b"cd",)
     assert not found.content.listeners
 
