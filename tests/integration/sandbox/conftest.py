@@ -35,7 +35,14 @@ DATA = HostData(
 )
 
 
-_passed: set[str] = set()
+_begun: set[str] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Note which tests have begun, those that are skipped included."""
+    _begun.add(item.nodeid)
+    return (yield)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -47,16 +54,10 @@ def _calls(request: pytest.FixtureRequest) -> Iterator[None]:
     items = {item.nodeid for item in request.session.items if item.path == request.path}
     config = request.config
     chosen = (config.option.keyword, config.option.markexpr, "::" in " ".join(config.args))
-    if request.session.testsfailed == failed and items <= _passed and not any(chosen):
+    if request.session.testsfailed == failed and items <= _begun and not any(chosen):
         name = request.path.stem
         missing = {key for key, module in listed().items() if module == name} - called
         assert not missing, f"functions.txt says that {name} calls {sorted(missing)}"
-
-
-@pytest.fixture(autouse=True)
-def _passes(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    _passed.add(request.node.nodeid)
 
 
 @pytest_asyncio.fixture(params=["direct", "public"], scope="module", loop_scope="module")
