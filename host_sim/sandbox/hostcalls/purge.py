@@ -33,7 +33,7 @@ def purge_surrogate_key_verbose(
     sandbox: Sandbox, key: str, options: Mapping[str, Any], max_len: int
 ) -> str:
     """Do the same and return what the platform's API answers: an id that no other purge has."""
-    answer = {"status": "ok", "id": f"0-{int(time.time())}-{next(_numbers)}"}
+    answer = {"status": "ok", "id": f"{int(time.time())}{next(_numbers):06}"}
     text = fitting(json.dumps(answer), max_len)  # first, so that what fails does nothing
     purge_surrogate_key(sandbox, key, options)
     return text

@@ -96,6 +96,7 @@ answer([[verbose("told"), verbose("told")], before, needed, look(b"1")])
     first, second = map(json.loads, texts)
     assert first["status"] == second["status"] == "ok"
     assert first["id"] != second["id"]
+    assert first["id"].isalnum()
     assert (before, needed, after) == ([FRESH], ["BufferLen", len(texts[0])], [[]])
     soft = USE + "put(b'1', 'x'); verbose('x', soft=True); answer(look(b'1'))"
     assert await guest.json(soft) == [STALE]
@@ -103,7 +104,5 @@ answer([[verbose("told"), verbose("told")], before, needed, look(b"1")])
 
 @pytest.mark.parametrize("key", ["", "k" * 1025, "two keys", "ü", "\x7f"])
 async def test_keys_that_are_none(guest: Scripted, key: str) -> None:
-    got = await guest.json(
-        USE + f"answer([failure(purged, {key!r}), failure(verbose, {key!r})])"
-    )
+    got = await guest.json(USE + f"answer([failure(purged, {key!r}), failure(verbose, {key!r})])")
     assert got == ["InvalidArgument"] * 2
