@@ -175,9 +175,9 @@ class GuestResponse(GuestMessage):
     def incoming(cls, response: Response) -> "GuestResponse":
         """Return a backend's response as the guest gets it, with its length as a field."""
         headers = HeaderTable.of(response.headers)
-        sized = response.body.length is not None and response.status not in (204, 304)
-        if sized and not headers.all("content-length"):
-            headers.append("content-length", b"%d" % response.body.length)
+        length = None if response.status in (204, 304) else response.body.length
+        if length is not None and not headers.all("content-length"):
+            headers.append("content-length", b"%d" % length)
         return cls(status=response.status, headers=headers, peer=response.peer)
 
 
