@@ -97,6 +97,11 @@ def test_what_is_kept(response: GuestResponse, expected: str) -> None:
     assert storage_action(asked("POST"), response) == "do-not-store"
 
 
+def test_statuses_that_are_kept_without_a_reason() -> None:
+    kept = [s for s in range(100, 1000) if storage_action(asked(), came(s)) == "insert"]
+    assert kept == [200, 203, 300, 301, 302, 404, 410]
+
+
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
