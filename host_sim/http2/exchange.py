@@ -19,7 +19,7 @@ from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BackendFault, BodyError
 from host_sim.inbox import Inbox
-from host_sim.messages import Request, Response
+from host_sim.messages import Address, Request, Response
 
 __all__ = ["MAX_HEAD_BYTES", "Exchange", "Failure", "UnfitError"]
 
@@ -72,6 +72,7 @@ class Exchange(asyncio.Protocol):
         self._lost = lost
         self._between_bytes_s = between_bytes_s
         self._transport: asyncio.Transport | None = None
+        self._peer: Address | None = None
         self._stream = 0
         self._method = ""
         self._head: asyncio.Future[Response] | None = None  # there while a response is awaited
@@ -187,19 +188,23 @@ class Exchange(asyncio.Protocol):
 
     def _begin(self, event: h2.events.ResponseReceived) -> None:
         given = event.headers or []
-        status = int(dict(given)[b":status"])
+        code = bytes(dict(given).get(b":status", b""))
+        if not re.fullmatch(rb"[2-9]\d\d", code):
+            self._fail(BackendFault.INVALID, f"expected a status, got {code[:16]!r}")
+            return
+        status = int(code)
         headers = _fields((name, value) for name, value in given if not name.startswith(b":"))
         if event.stream_ended is not None or self._method == "HEAD" or status in (204, 304):
             body = Body.of(b"")
-            headers = headers.where(lambda n: n == "content-length" or n not in _CONNECTION_FIELDS)
         else:
             # What may have trailers does not tell its length (`body`).
             self._inbox = Inbox(self._demand, self.abort)
             body = Body(self._inbox, None)
-            headers = headers.without(*_CONNECTION_FIELDS)
         head, self._head = self._head, None
         if head is not None and not head.done():
-            head.set_result(Response(status=status, reason="", headers=headers, body=body))
+            head.set_result(
+                Response(status=status, reason="", headers=headers, body=body, peer=self._peer)
+            )
 
     def _demand(self) -> None:
         """Get more of a response body that somebody reads."""
@@ -263,6 +268,7 @@ class Exchange(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, before anything the backend says is answered."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        self._peer = transport.get_extra_info("peername")
         self._h2.initiate_connection()
         self._flush()
 

@@ -113,6 +113,8 @@ class _Connection(asyncio.Protocol):
                 self._h2.send_headers(stream, [(":status", "204"), ("x", "y")], end_stream=True)
             case "/huge":
                 self._h2.send_headers(stream, [(":status", "200"), ("x", "y" * (70 << 10))])
+            case "/odd":
+                self._h2.send_headers(stream, [(":status", "2x0")], end_stream=True)
             case "/early":
                 self._h2.send_headers(stream, [(":status", "413")], end_stream=True)
             case "/large":

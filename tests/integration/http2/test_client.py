@@ -69,6 +69,7 @@ async def test_request_and_response(client: Http2Client, server: Http2Server) ->
     )
     assert response.status == 200
     assert list(response.headers) == [("x-two", "1"), ("x-two", "2")]
+    assert response.peer == server.address
     [fields] = server.requests
     assert fields[:4] == [
         *((":method", "POST"), (":scheme", "http"), (":authority", "h.test")),
@@ -175,6 +176,7 @@ async def test_responses_without_content(
         ("/away", BackendFault.CLOSED, "the backend went away: INTERNAL_ERROR"),
         ("/closed", BackendFault.CLOSED, ""),
         ("/huge", BackendFault.INVALID, "not HTTP/2"),
+        ("/odd", BackendFault.INVALID, "expected a status, got b'2x0'"),
     ],
 )
 async def test_no_response(
