@@ -31,6 +31,8 @@ ECHO = """
   (import "apart" (type $apart (eq $apart')))
   (type $all' (record
     (field "u8" u8) (field "s64" s64) (field "u64" u64) (field "f64" float64) (field "yes" bool)
+    (field "s8" s8) (field "u16" u16) (field "s16" s16) (field "u32" u32) (field "s32" s32)
+    (field "f32" float32)
     (field "text" string) (field "raw" (list u8)) (field "maybe" (option string))
     (field "maybe-raw" (option (list u8))) (field "mood" $mood) (field "sides" $sides)
     (field "shapes" (list $shape)) (field "apart" $apart)
@@ -79,6 +81,12 @@ VALUE = st.fixed_dictionaries(
         "s64": st.integers(-(2**63), 2**63 - 1),
         "u64": st.integers(0, 2**64 - 1),
         "f64": st.floats(allow_nan=False),
+        "s8": st.integers(-(2**7), 2**7 - 1),
+        "u16": st.integers(0, 2**16 - 1),
+        "s16": st.integers(-(2**15), 2**15 - 1),
+        "u32": st.integers(0, 2**32 - 1),
+        "s32": st.integers(-(2**31), 2**31 - 1),
+        "f32": st.floats(allow_nan=False, width=32),
         "yes": st.booleans(),
         "text": TEXT,
         "raw": st.binary(max_size=300),
@@ -156,8 +164,8 @@ def test_values_cross_unharmed(echo: Echo, values: list[Any]) -> None:
 
 def test_every_letter_of_text_and_every_byte(echo: Echo) -> None:
     value = {
-        **dict.fromkeys(("u8", "s64", "u64"), 0),
-        "f64": 0.5,
+        **dict.fromkeys(("u8", "s8", "u16", "s16", "u32", "s32", "s64", "u64"), 0),
+        **dict.fromkeys(("f32", "f64"), 0.5),
         "yes": True,
         "text": string.printable + "\0\U0010ffff",
         "raw": bytes(range(256)) * 40,
