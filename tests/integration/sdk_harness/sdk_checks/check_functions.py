@@ -4,6 +4,7 @@ import pytest
 from fastly_compute.config_store import ConfigStore
 from fastly_compute.exceptions.types.open_error import NotFound
 from fastly_compute.testing import AutoViceroyTestBase, on_viceroy
+from wit_world.imports import compute_runtime
 
 
 class TestFunctions(AutoViceroyTestBase):
@@ -19,8 +20,6 @@ class TestFunctions(AutoViceroyTestBase):
 
     @on_viceroy
     def cpu_ms(cls) -> int:
-        from wit_world.imports import compute_runtime
-
         return compute_runtime.get_vcpu_ms()
 
     def test_values_come_back(self) -> None:
