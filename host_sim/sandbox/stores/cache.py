@@ -32,15 +32,14 @@ Memory is bounded: objects used longest ago go first, and none may be larger tha
 `max_object_bytes`. Host contract §8. What readers still hold is theirs.
 """  # noqa: E501 - a table
 
-import collections
 import logging
-import threading
 import time
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal
 
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.stores.cache_entries import Entry, Writer
+from host_sim.sandbox.stores.cache_lock import CacheLock
 from host_sim.sandbox.stores.cache_shelf import Shelf
 from host_sim.sandbox.stores.cache_slots import Kind, Owner, Slot, Ticket, waits_for_itself
 from host_sim.sandbox.stores.cached_content import Content
@@ -73,11 +72,9 @@ class Cache:
         """Start with nothing."""
         self._max_object_bytes = max_object_bytes
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = CacheLock()
         self._shelf = Shelf(max_bytes)
         self._blocked: dict[Owner, Ticket] = {}  # whose threads wait, and for what
-        self._bells: list[Callable[[], None]] = []  # to ring when the lock is free
-        self._chores: collections.deque[Callable[[], object]] = collections.deque()
 
     @property
     def now(self) -> int:
@@ -97,7 +94,7 @@ class Cache:
     def lookup(self, key: Key, fields: Fields) -> Entry:
         """Return the best object at this moment, without waiting for anything."""
         ticket = Ticket(key, fields, None, Kind.LOOKUP)
-        with self:
+        with self._lock:
             slot = self._shelf.slots.get(key)
             self._resolve(ticket, None if slot is None else slot.best(fields, self.now))
         return Entry(self, ticket)
@@ -113,7 +110,7 @@ class Cache:
         ticket = Ticket(key, fields, owner, Kind.REPLACE)
         if strategy == "wait":
             return self._ask(ticket)
-        with self:
+        with self._lock:
             slot = self._shelf.slot(key)
             slot.start(ticket)
             self._resolve(ticket, slot.best(fields, self.now))
@@ -124,7 +121,7 @@ class Cache:
 
     def insert(self, key: Key, fields: Fields, options: WriteOptions) -> Writer:
         """Store an object; the pen is for its bytes."""
-        with self:
+        with self._lock:
             thing = CachedObject(key, fields, options, Content(options.length), self.now)
             self._shelf.put(thing)
             self._settle(key)
@@ -132,7 +129,7 @@ class Cache:
 
     def purge(self, surrogate_key: str, *, soft: bool) -> int:
         """Remove what is marked with a surrogate key, or make it stale; return how many objects."""
-        with self:
+        with self._lock:
             marked = self._shelf.marked(surrogate_key)
             for thing in marked:
                 if soft:
@@ -146,7 +143,7 @@ class Cache:
 
     def add(self, content: Content, chunk: bytes) -> None:
         """Put bytes at the end of a content."""
-        with self:
+        with self._lock:
             if content.ended:
                 raise WitError("generic-error")
             size = content.size + len(chunk)
@@ -158,22 +155,22 @@ class Cache:
                 raise WitError("generic-error")
             content.add(chunk)
             self._shelf.grown(content)
-            self._bells += content.listeners
+            self._lock.ring(content.listeners)
 
     def finish(self, content: Content) -> None:
         """Complete a content."""
-        with self:
+        with self._lock:
             if content.ended:
                 return
             if content.declared not in (None, content.size):
                 self._fail(content, f"{content.size} bytes came, {content.declared} were announced")
                 return
             content.finish()
-            self._bells += content.listeners
+            self._lock.ring(content.listeners)
 
     def fail(self, content: Content, reason: str) -> None:
         """Give a content up, unless it is complete."""
-        with self:
+        with self._lock:
             if not content.ended:
                 self._fail(content, reason)
 
@@ -183,20 +180,20 @@ class Cache:
         """Wait until a ticket is resolved."""
         owner = ticket.owner
         assert owner is not None
-        with self:
+        with self._lock:
             self._blocked[owner] = ticket
             self._break_circles()
         try:
             owner.wait_for(lambda: ticket.resolved)
         finally:
-            with self:
+            with self._lock:
                 del self._blocked[owner]
 
     def fulfil(
         self, ticket: Ticket, options: WriteOptions, fields: Fields | None
     ) -> tuple[Writer, Entry]:
         """Store the object that was promised."""
-        with self:
+        with self._lock:
             if not ticket.leads:
                 raise WitError("auxiliary-error")
             content = Content(options.length)
@@ -207,7 +204,7 @@ class Cache:
 
     def update(self, ticket: Ticket, options: WriteOptions) -> Entry:
         """Store the object that is there with new metadata."""
-        with self:
+        with self._lock:
             old = ticket.found
             if not ticket.leads or old is None or old.purged or old.content.failed is not None:
                 raise WitError("auxiliary-error")
@@ -218,7 +215,7 @@ class Cache:
 
     def choose_stale(self, ticket: Ticket) -> None:
         """Give the stale object to its leader and to everybody who waits for it."""
-        with self:
+        with self._lock:
             chosen = ticket.found
             if (
                 not ticket.leads
@@ -237,7 +234,7 @@ class Cache:
 
     def release(self, ticket: Ticket) -> bool:
         """Take back a promise, or leave the queue; return whether there was a promise."""
-        with self:
+        with self._lock:
             slot = self._shelf.slots.get(ticket.key)
             if slot is not None and ticket in slot.queue:
                 slot.queue.remove(ticket)
@@ -248,36 +245,13 @@ class Cache:
             return led
 
     def later(self, chore: Callable[[], object]) -> None:
-        """Do something as soon as the lock is free; for finalizers, which run anywhere."""
-        self._chores.append(chore)
-        if self._lock.acquire(blocking=False):
-            self._leave()
-
-    # The lock: while it is held nothing is rung, because bells have locks of their own.
-
-    def __enter__(self) -> Self:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
-        bells, self._bells = self._bells, []
-        self._lock.release()
-        for bell in bells:
-            bell()
-        while self._chores:
-            try:
-                chore = self._chores.popleft()
-            except IndexError:  # another thread was faster
-                return
-            chore()
+        """Do what a finalizer asks for, as soon as the lock is free."""
+        self._lock.later(chore)
 
     # With the lock held.
 
     def _ask(self, ticket: Ticket) -> Entry:
-        with self:
+        with self._lock:
             slot = self._shelf.slot(ticket.key)
             if not self._try(slot, ticket):
                 slot.queue.append(ticket)
@@ -309,7 +283,7 @@ class Cache:
             self._shelf.used(thing)
         ticket.resolved = True
         if ticket.owner is not None:
-            self._bells.append(ticket.owner.notify)
+            self._lock.ring([ticket.owner.notify])
 
     def _deliver(self, ticket: Ticket, thing: CachedObject) -> Ticket:
         """End a flight with an object; return a ticket that has found it."""
@@ -358,4 +332,4 @@ class Cache:
         _log.warning("a cached object is given up: %s", reason)
         content.fail(reason)
         self._shelf.given_up(content)
-        self._bells += content.listeners
+        self._lock.ring(content.listeners)

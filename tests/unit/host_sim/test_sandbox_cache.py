@@ -255,6 +255,17 @@ def test_who_waits_can_give_up(cache: Cache, how: str) -> None:
     assert not cache._shelf.slots, "nothing is kept of a key with nothing under it"
 
 
+def test_finalizers_run_also_where_the_lock_is_held(cache: Cache) -> None:
+    """The garbage collector may come at any moment."""
+    first, second = cache.begin(b"k", {}, Bell()), cache.begin(b"k", {}, Bell())
+    writer = cache.insert(b"other", {}, options())
+    with cache._lock:
+        del first, writer
+        assert not second.ready
+    assert second.obliged
+    assert cache.lookup(b"other", {}).object is None
+
+
 def test_stale_objects_are_used_while_one_gets_a_new_one(cache: Cache, clock: Clock) -> None:
     put(cache, b"k", b"old", options(10, swr=10))
     clock.now += 11 * SECOND
