@@ -154,9 +154,13 @@ async def test_only_one_final_answer_can_be_sent(guest: Scripted) -> None:
     ],
 )
 async def test_framing_can_be_the_guests_own_where_it_is_valid(
-    guest: Scripted, fields: list[tuple[str, str]], length: int | None, content: bytes
+    guest: Scripted,
+    caplog: pytest.LogCaptureFixture,
+    fields: list[tuple[str, str]],
+    length: int | None,
+    content: bytes,
 ) -> None:
-    """§1.3, framing mode."""
+    """§1.3, framing mode: otherwise a warning, and the host frames the answer."""
     response = await guest.respond(
         f"""
         r = http_resp.Response.new()
@@ -169,6 +173,8 @@ async def test_framing_can_be_the_guests_own_where_it_is_valid(
     assert response.headers == Headers()
     assert response.body.length == length
     assert await response.body.whole(99) == content
+    usable = length in (None, 3) or fields == [("content-length", "5")]
+    assert ("framing fields cannot be used" in caplog.text) is not usable
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 304), ("GET", 204)])

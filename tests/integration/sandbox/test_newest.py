@@ -11,6 +11,7 @@ from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Request, Response
 from host_sim.sandbox.data import BackendFacts, HostData
 from host_sim.sandbox.instance import Sandboxes
+from host_sim.sandbox.waiting import Limits
 from tests.support import viceroy
 from tests.support.sandbox import Scripted, Upstream, build_guest, encoded, response
 from tests.support.waiting import soon
@@ -200,6 +201,30 @@ async def test_the_backend_is_given_up_when_the_client_goes(newest: Scripted) ->
     running.cancel()
     async with asyncio.timeout(30):
         await given_up.wait()
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_an_answer_that_is_passed_on_has_to_come_in_time() -> None:
+    """§8, wall time: it counts for what the guest leaves to the host, too."""
+    given_up = asyncio.Event()
+
+    async def origin(_request: Request) -> Response:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+        raise AssertionError
+
+    upstream = Upstream()
+    upstream.backends["origin"] = origin
+    data = HostData(backends={"origin": BackendFacts(url="http://origin.test")})
+    sandboxes = Sandboxes(upstream=upstream, data=data, limits=Limits(request_timeout_s=1.0))
+    await sandboxes.load(build_guest("newest"))
+    failed = await Scripted(sandboxes, upstream).fail(PASS_ON.format(changes=""))
+    assert failed.reason == "the guest gave no answer for 1 s"
+    async with asyncio.timeout(30):
+        await given_up.wait()
+    await sandboxes.close()
 
 
 BOTS = """
