@@ -45,8 +45,8 @@ def test_changes_of_one_name_leave_what_was_said_last(
     """Removals come first, so what is inserted or appended after one is there in the end."""
     queued, table = HeaderChanges(), HeaderTable.of(Headers(there))
     expected: dict[str, list[bytes]] = {}
-    for name, value in there:
-        expected.setdefault(name.lower(), []).append(value.encode())
+    for name, was in there:
+        expected.setdefault(name.lower(), []).append(was.encode())
     for name in {name.lower() for _, name, _ in changes}:
         ours = [(change, value) for change, other, value in changes if other.lower() == name]
         removed = [place for place, (change, _) in enumerate(ours) if change == "remove"]
