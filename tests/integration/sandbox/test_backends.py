@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from host_sim.config.backends import Backend, ClientCertificate, Health
 from host_sim.config.manifest import Manifest
@@ -104,7 +105,7 @@ def ask(authority, port, host="localhost", **options):
 REFUSED = ["GenericError", "ConnectionRefused"]
 
 
-@pytest.fixture(params=["direct", "public"])
+@pytest_asyncio.fixture(params=["direct", "public"], scope="module", loop_scope="module")
 async def own(request: pytest.FixtureRequest) -> AsyncIterator[Scripted]:
     async with networked(request.param) as scripted:
         yield scripted
@@ -116,7 +117,6 @@ async def asked(guest: Scripted, server: TlsServer, options: str = "") -> object
     return await guest.json(ASK + call)
 
 
-@pytest.mark.asyncio(loop_scope="function")
 async def test_tls_to_a_described_backend(own: Scripted, tmp_path: Path) -> None:
     """§2.2, TLS: an authority of its own; the URL's host is checked and sent as SNI."""
     async with TlsServer.running(tmp_path, "localhost") as server:
@@ -128,7 +128,6 @@ async def test_tls_to_a_described_backend(own: Scripted, tmp_path: Path) -> None
         assert (await own.json(ASK + plain)) == ["HttpIncomplete", "ConnectionTerminated"]
 
 
-@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize(
     ("options", "sni"),
     [
@@ -153,7 +152,6 @@ async def test_names_in_certificates(
         assert got == (sni if isinstance(sni, list) else expected)
 
 
-@pytest.mark.asyncio(loop_scope="function")
 async def test_addresses_in_certificates(own: Scripted, tmp_path: Path) -> None:
     """§2.2: a target that is an address; there is no SNI for these (RFC 6066 §3)."""
     async with TlsServer.running(tmp_path, "127.0.0.1") as server:
@@ -163,7 +161,6 @@ async def test_addresses_in_certificates(own: Scripted, tmp_path: Path) -> None:
         assert await asked(own, server, "host='localhost', sni_hostname=''") == REFUSED
 
 
-@pytest.mark.asyncio(loop_scope="function")
 async def test_a_client_certificate(own: Scripted, tmp_path: Path) -> None:
     """§2.5, `client-cert`: shown where it is asked for; the key comes as a secret."""
     async with TlsServer.running(tmp_path, "localhost", asks_client=True) as server:
@@ -179,7 +176,6 @@ async def test_a_client_certificate(own: Scripted, tmp_path: Path) -> None:
         assert unfit == REFUSED
 
 
-@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize(
     ("options", "version"),
     [
@@ -201,7 +197,6 @@ async def test_versions_of_tls(
     assert got == (REFUSED if version is None else expected)
 
 
-@pytest.mark.asyncio(loop_scope="function")
 async def test_versions_that_do_not_meet(own: Scripted, tmp_path: Path) -> None:
     old = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
     async with TlsServer.running(tmp_path, "localhost", versions=old) as server:
