@@ -238,6 +238,7 @@ class Cache:
             slot = self._shelf.slots.get(ticket.key)
             if slot is not None and ticket in slot.queue:
                 slot.queue.remove(ticket)
+                self._resolve(ticket, None)  # nobody waits for it any more
                 self._shelf.sweep(ticket.key)
             led = ticket.leads
             if led:

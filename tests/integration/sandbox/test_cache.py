@@ -766,6 +766,11 @@ steps = [second.step(), turn.step()]
 write(first.transaction_insert(options()), b"x")
 trace += [async_io.select([step]) for step in steps]
 trace += [second.step(), turn.step(), flags(second), flags(turn), get(second)]
+leader, gone = begin(b"other"), begin(b"other")
+step = gone.step()
+del gone
+gc.collect()
+trace += [step.is_ready(), async_io.select([step])]
 answer(trace + [lookup().step(), replacing().step()])
 """
     )
@@ -773,5 +778,6 @@ answer(trace + [lookup().step(), replacing().step()])
         *(None, False, None),
         *(0, 0),
         *(None, None, ["found", "usable"], ["found", "usable", "must_insert_or_update"], "x"),
+        *(True, 0),
         *(None, None),
     ]

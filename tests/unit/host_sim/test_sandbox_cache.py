@@ -242,6 +242,8 @@ def test_who_waits_can_give_up(cache: Cache, how: str) -> None:
     match how:
         case "close":
             second.close()
+            second.wait()
+            assert second.state == set()
         case "drop":
             del second
         case _:
