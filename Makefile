@@ -28,7 +28,8 @@ bench: build
 	@$(PY) -m bench $(BENCH_FLAGS)
 
 test-viceroy: build
-	@$(PY) -m pytest -rs -v tests/integration/test_viceroy.py
+	@$(PY) -m pytest -rs -v tests/integration/test_viceroy.py tests/integration/test_other_languages.py
+	@$(PY) -m tests.viceroy
 
 # AUTOBAHN_FLAGS="--python2 PYTHON --cases '9.*'" make test-autobahn
 test-autobahn: setup
