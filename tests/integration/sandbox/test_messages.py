@@ -361,7 +361,7 @@ def coded(guest: Scripted, content: bytes, coding: str) -> None:
         (b"", b""),
         (gzip.compress(b""), b""),
         (gzip.compress(b"one,") + gzip.compress(b"two"), b"one,two"),
-        (gzip.compress(b"a" * 1_000_000), b"a" * 1_000_000),
+        (gzip.compress(b"a" * 150_000), b"a" * 150_000),
     ],
 )
 @pytest.mark.parametrize("coding", ["gzip", "X-GZIP"])
