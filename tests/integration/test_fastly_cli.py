@@ -22,6 +22,7 @@ import websockets
 
 from host_sim.pushpin.process import free_addresses
 from host_sim.sandbox.loading.cache import default_folder
+from tests.support import viceroy
 from tests.support.artifacts import MANIFEST, artifact
 from tests.support.node import installed
 from tests.support.project import copy_project
@@ -33,6 +34,7 @@ with_own_cli = pytest.mark.skipif(
     shutil.which("fastly") is None, reason="the Fastly CLI is not installed"
 )
 SCRIPTS = Path(sys.executable).parent
+OURS = SCRIPTS / "host-sim-viceroy"
 
 NAME = tomllib.loads(MANIFEST.read_text())["name"]
 
@@ -106,18 +108,23 @@ class Serving:
 
     async def prints(self, pattern: str) -> re.Match[str]:
         """Wait until something matches, and return it."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(2 * viceroy.START_S):
             while (found := re.search(pattern, self.output)) is None:
                 assert not self._reading.done(), self.output
                 await asyncio.sleep(0.01)
         return found
 
-    async def end(self) -> None:
-        """Let it end as a person's Ctrl-C in another terminal would."""
+    async def end(self) -> int:
+        """Tell the CLI alone to end, and wait for that."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
-        await self._reading
-        await self._process.wait()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until all of it has ended; return the CLI's exit code."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._reading
+            return await self._process.wait()
 
     def left(self) -> list[str]:
         """Return what still runs of it."""
@@ -136,12 +143,12 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    project: Path, cli: Path, port: int, more: Mapping[str, str]
+    project: Path, cli: Path, port: int, more: Mapping[str, str], viceroy_path: Path = OURS
 ) -> AsyncIterator[Serving]:
-    """Let the CLI serve a project with our `viceroy`."""
+    """Let the CLI serve a project with our `viceroy`, or another one."""
     process = await asyncio.create_subprocess_exec(
         *(str(cli), "compute", "serve", "--skip-build", "--non-interactive", "-v"),
-        *("--viceroy-path", str(SCRIPTS / "host-sim-viceroy"), "--addr", f"127.0.0.1:{port}"),
+        *("--viceroy-path", str(viceroy_path), "--addr", f"127.0.0.1:{port}"),
         cwd=project,
         env={**environment(project), **more},
         stdin=asyncio.subprocess.DEVNULL,
@@ -212,6 +219,32 @@ async def test_the_cli_serves_with_our_viceroy_alone(served: Path, cli: Path) ->
     await soon(lambda: not serve.left())
 
 
+async def test_ctrl_c_in_the_terminal_ends_both(served: Path, cli: Path) -> None:
+    """§5.2: the whole group has the signal; the CLI would start anew what ends with 0."""
+    [(_, port)] = free_addresses("127.0.0.1", [0])
+    async with serving(served, cli, port, {}) as serve:
+        await serve.prints("Z  INFO Listening on")
+        os.killpg(serve.session, signal.SIGINT)
+        assert await serve.ended() == 0
+        assert serve.output.count("Z  INFO Listening on") == 1
+    await soon(lambda: not serve.left())
+
+
+@pytest.mark.skipif(viceroy.missing(), reason="Viceroy is not installed")
+async def test_the_cli_serves_with_the_real_viceroy(served: Path, cli: Path) -> None:
+    """It tells the same things in the same lines, and the service answers the same."""
+    [(_, port)] = free_addresses("127.0.0.1", [0])
+    real = Path(str(shutil.which("viceroy")))
+    async with serving(served, cli, port, {}, real) as serve:
+        await serve.prints(rf"Z  INFO Listening on http://127\.0\.0\.1:{port}\n")
+        assert "Viceroy version: viceroy " in serve.output
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            url = f"http://127.0.0.1:{port}/stream"
+            response = await client.get(url, headers={"Grip-Sig": "forged"})
+        assert (response.status_code, response.text) == (403, "forbidden\n")
+        await serve.prints(r"Z  INFO request{id=0}: handling request GET http://127.0.0.1:")
+
+
 @pytest.mark.parametrize("found", ["by path", "by name"])
 async def test_the_cli_serves_with_our_viceroy_and_our_pushpin(
     served: Path, cli: Path, tmp_path: Path, found: str
@@ -246,7 +279,7 @@ async def test_the_cli_tells_that_our_viceroy_cannot_start(
     """§5.2: anything but 0 ends the CLI too, with 1."""
     process = await asyncio.create_subprocess_exec(
         *(str(cli), "compute", "serve", "--file", wasm, "--non-interactive", "-v"),
-        *("--viceroy-path", str(SCRIPTS / "host-sim-viceroy"), "--addr", "127.0.0.1:1"),
+        *("--viceroy-path", str(OURS), "--addr", "127.0.0.1:1"),
         cwd=served,
         env=environment(served),
         stdin=asyncio.subprocess.DEVNULL,
