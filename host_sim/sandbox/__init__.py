@@ -4,7 +4,8 @@ Where to read, in the order of a request:
 
 - `instance` (`Sandboxes`) takes a request, starts a guest on a thread and waits for its outcome;
   `loading` made the component ready before.
-- `guest` runs one instance; `state` is what belongs to it, `waiting` its clock and its bell.
+- `guest` runs one instance; `state` is what belongs to it, `waiting` its clock and its bell,
+  `production` counts what would be too much there.
 - A call of the guest crosses the `border`.
 - It arrives at a plain function in `hostcalls`, which works on `objects`, `stores` and `data`, and
   returns a value or raises `border.values.WitError`.
