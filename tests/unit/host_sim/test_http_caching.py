@@ -73,6 +73,7 @@ def test_the_key_is_host_and_path() -> None:
         (came(500), "do-not-store"),
         (came(206, ("Cache-Control", "max-age=60")), "do-not-store"),
         (came(304), "do-not-store"),
+        (controlled("max-age=60", 304), "do-not-store"),
         (came(103, ("Cache-Control", "max-age=60")), "do-not-store"),
         (controlled("max-age=60", 418), "insert"),
         (controlled("s-maxage=60", 500), "insert"),
@@ -240,7 +241,11 @@ STORED = came(
 
 def test_a_304_is_news_about_what_is_stored() -> None:
     """RFC 9111 §3.2, §4.3.4."""
-    news = came(304, ("ETag", 'W/"1"'), ("Content-Length", "0"), ("X", "new"), ("Keep-Alive", "1"))
+    news = came(
+        304,
+        *(("ETag", 'W/"1"'), ("Content-Length", "0"), ("X", "new"), ("Keep-Alive", "1")),
+        *(("Content-Encoding", "gzip"), ("Content-Range", "bytes 0-1/2")),
+    )
     action, merged = prepare(asked(), STORED, news, NOW)
     assert (action, merged.status) == ("update", 200)
     assert list(merged.headers.headers()) == [
@@ -278,6 +283,7 @@ def test_what_belongs_to_the_connection_or_one_user_is_not_stored() -> None:
     action, adjusted = prepare(asked(), None, response, NOW)
     assert action == "insert"
     assert adjusted.headers.names() == ["cache-control", "x-left", "date"]
+    assert adjusted.headers.all("date") == [at(-1).encode()]
     assert response.headers.first("set-cookie") == b"a=b"
 
 
