@@ -94,7 +94,7 @@ class _Parser(argparse.ArgumentParser):
             message = "the following required arguments were not provided:\n  <INPUT>"
         elif lacking := re.fullmatch(r"argument (\S+?)[,:].* expected one argument", message):
             message = f"a value is required for '{lacking[1]}' but none was supplied"
-        value = re.fullmatch(r"argument [^:]+: (invalid value .+)", message)
+        value = re.fullmatch(r"argument [^:]+: (invalid value .+)", message, re.DOTALL)
         usage = f"\n\nUsage: {self.usage}" if value is None else ""
         message = message if value is None else value[1]
         self.exit(2, f"error: {message}{usage}\n\nFor more information, try '--help'.\n")
@@ -188,24 +188,21 @@ def _address(text: str) -> Address:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        reason = "invalid digit found in string, or not in 0..=65535"
+    reason = "" if text.isascii() and text.isdigit() else "invalid digit found in string"
+    if not reason and int(text) > 65535:
+        reason = f"{text} is not in 0..=65535"
+    if reason:
         raise _invalid(text, "--local-pushpin-proxy-port <LOCAL_PUSHPIN_PROXY_PORT>", reason)
     return int(text)
 
 
 def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        reason = "expected 'true' or 'false'"
-        raise _invalid(text, f"{_WEBSOCKETS}[=<BOOL>]", reason)
-    return text == "true"
+    return _one_of(text, f"{_WEBSOCKETS}[=<BOOL>]", "true", "false") == "true"
 
 
 def _unknown_imports(text: str) -> bool:
-    if text not in ("link-error", "trap"):
-        option = "--unknown-import-behavior <UNKNOWN_IMPORT_BEHAVIOR>"
-        raise _invalid(text, option, "expected 'link-error' or 'trap'")
-    return text == "trap"
+    option = "--unknown-import-behavior <UNKNOWN_IMPORT_BEHAVIOR>"
+    return _one_of(text, option, "link-error", "trap") == "trap"
 
 
 def _profile(text: str) -> str:
@@ -216,6 +213,11 @@ def _profile(text: str) -> str:
 
 
 def _module(text: str) -> str:
-    if text != "wasi-nn":
-        raise _invalid(text, "--experimental_modules <EXPERIMENTAL_MODULES>", "expected 'wasi-nn'")
+    return _one_of(text, "--experimental_modules <EXPERIMENTAL_MODULES>", "wasi-nn")
+
+
+def _one_of(text: str, option: str, *values: str) -> str:
+    if text not in values:
+        possible = f"\n  [possible values: {', '.join(values)}]"
+        raise argparse.ArgumentTypeError(f"invalid value '{text}' for '{option}'{possible}")
     return text

@@ -6,6 +6,7 @@ SDK, its harness and the frameworks from PyPI, and nothing of ours but the progr
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,9 +25,16 @@ PACKAGE = SOURCE / "sdk_checks"
 VICEROY = Path(sys.executable).parent / "host-sim-viceroy"
 
 
+OFFLINE = re.compile(r"error sending request|dns error|failed to connect|timed out", re.IGNORECASE)
+
+
 def run(*command: str | Path) -> None:
+    """Run a tool; without a network that is a reason to skip."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    if done.returncode != 0 and OFFLINE.search(said):
+        pytest.skip("the SDK's packages are not here yet, and their registry is out of reach")
+    assert done.returncode == 0, said
 
 
 @pytest.fixture(scope="module")
