@@ -142,7 +142,11 @@ def upgrade_websocket(_sandbox: Sandbox, _backend: Backend) -> None:
 @hostcall("send-uncached")
 def send(sandbox: Sandbox, request: GuestRequest, body: GuestBody, backend: Backend) -> Answer:
     """Send a request and wait for the head of the response."""
-    return send_async(sandbox, request, body, backend).result()
+    try:
+        pending = send_async(sandbox, request, body, backend)
+    except WitError as error:  # whose type is another one here
+        raise WitError({"detail": None, "error": error.value}) from error
+    return pending.result()
 
 
 @hostcall("send-async")

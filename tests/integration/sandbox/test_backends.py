@@ -56,6 +56,21 @@ async def test_backends_of_the_manifest(guest: Scripted) -> None:
     ]
 
 
+async def test_the_write_end_of_a_stream_cannot_be_sent(guest: Scripted) -> None:
+    """§2.2: an error of `send` is a record, whatever it comes from."""
+    got = await guest.json(
+        """
+        to, failures = backend.Backend.open("plain"), []
+        for send in (http_req.send, http_req.send_uncached, http_req.send_async):
+            stream = http_body.new()
+            http_req.send_async_streaming(http_req.Request.new(), stream, to)
+            failures.append(failure(send, http_req.Request.new(), stream, to))
+        answer(failures)
+        """
+    )
+    assert got == [["InvalidArgument", None], ["InvalidArgument", None], "InvalidArgument"]
+
+
 MANIFEST = Manifest(
     backends={
         "bare": Backend(url="https://bare.test/path"),
