@@ -48,7 +48,7 @@ def run(program: list[str], arguments: list[str], folder: Path) -> tuple[int, st
         plain = re.sub(r"(error parsing `fastly.toml`:).*", r"\1", plain, flags=re.DOTALL)
         plain = re.sub(r"(invalid value '\w+' for '--[^']*').*", r"\1", plain, flags=re.DOTALL)
         texts.append(re.sub(r"^(  tip:.*\n\n|Usage:.*)", "", plain, flags=re.MULTILINE))
-    return done.returncode, *texts
+    return done.returncode, texts[0], texts[1]
 
 
 @pytest.mark.parametrize(
