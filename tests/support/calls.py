@@ -214,7 +214,47 @@ def beginnings(types: dict[str, wit.FuncType]) -> list[Operation]:
             made.append([key, [OPENED.get(key.partition("/")[0], "any")], kind])
         elif key.endswith("secret.from-bytes"):
             made.append([key, [{"bytes": ["6b", 3]}], kind])
+    for key, type_ in types.items():  # with the first of the handles that there are by now
+        parameters = [parameter for _, parameter in type_.params]
+        gives_away = any(isinstance(parameter, wit.OwnType) for parameter in parameters)
+        opens = not parameters or key.endswith((".open", "from-bytes"))
+        if _makes_handles(type_.result) and not gives_away and not opens:
+            made.append([key, [_plain(p) for p in parameters], MADE.get(key, "body")])
     return made
+
+
+def _makes_handles(type_: Any) -> bool:
+    match type_:
+        case wit.ResultType():
+            return _makes_handles(type_.ok)
+        case wit.OptionType():
+            return _makes_handles(type_.payload)
+        case wit.TupleType():
+            return any(map(_makes_handles, type_.elements))
+    return isinstance(type_, wit.OwnType)
+
+
+def _plain(type_: Any) -> Any:
+    """Return the least that a type can say."""
+    match type_:
+        case wit.OptionType():
+            return None
+        case wit.String():
+            return "old"
+        case wit.ListType() if isinstance(type_.element, wit.U8):
+            return {"bytes": ["6b", 1]}
+        case wit.TupleType():
+            return {"tuple": [_plain(element) for element in type_.elements]}
+        case wit.RecordType():
+            return {"record": [_plain(field) for _, field in type_.fields]}
+        case wit.VariantType():
+            case = type_.cases[0][1]
+            return {"variant": [0, case and _plain(case)]}
+        case wit.EnumType():
+            return {"enum": 0}
+        case wit.BorrowType():
+            return {"handle": ["*", 0, False]}
+    return 0
 
 
 def script(calls: list[Operation]) -> str:
