@@ -28,7 +28,6 @@ def facts(label, entry):
     see(label + "state", entry.get_state)
     see(label + "metadata", entry.get_user_metadata, 99)
     see(label + "metadata short", entry.get_user_metadata, 1)
-    see(label + "length", entry.get_length)
     see(label + "max age", entry.get_max_age_ns)
     see(label + "swr", entry.get_stale_while_revalidate_ns)
     see(label + "hits", entry.get_hits)
@@ -53,6 +52,7 @@ CASES.add(
 stored(b"hit", user_metadata=b"meta", initial_age_ns=5 * SECOND, length=7)
 entry = looked(b"hit")
 facts("", entry)
+see("length", entry.get_length)  # of others Viceroy knows it sooner or later
 first = see("body", entry.get_body, cache.GetBodyOptions(None, None, None))
 see("second body", entry.get_body, cache.GetBodyOptions(None, None, None))
 seen["content"] = read_all(first).decode()
