@@ -4,7 +4,7 @@ What Viceroy refuses works here too: hits, stale-while-revalidate, replacing.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
@@ -18,7 +18,6 @@ from host_sim.sandbox.objects.cached import (
 )
 from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.stores.cache import Strategy
 from host_sim.sandbox.stores.cached_object import (
     Fields,
     WriteOptions,
@@ -26,6 +25,9 @@ from host_sim.sandbox.stores.cached_object import (
     surrogate_keys,
     vary_rule,
 )
+
+if TYPE_CHECKING:
+    from host_sim.sandbox.stores.cache import Strategy
 
 __all__ = [
     "ExtraOptions",

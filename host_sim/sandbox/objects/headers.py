@@ -44,6 +44,15 @@ class HeaderTable:
             for value in values
         )
 
+    def without(self, *names: str) -> "HeaderTable":
+        """Return a copy from which `names` were removed one after the other."""
+        copy = HeaderTable()
+        copy._rows = [(name, values.copy()) for name, values in self._rows]
+        copy._index = self._index.copy()
+        for name in names:
+            copy.remove(name)
+        return copy
+
     def __iter__(self) -> Iterator[tuple[str, list[bytes]]]:
         return iter(self._rows)
 

@@ -186,7 +186,7 @@ def framed(headers: HeaderTable, manual: bool, body: Body) -> tuple[Headers, Bod
 
     The guest's own framing counts if it asked for that and the fields allow one reading only.
     """
-    fields = headers.headers().without(*_FRAMING)
+    fields = headers.without(*_FRAMING).headers()
     if not manual:
         return fields, body
     lengths = headers.all("content-length")

@@ -247,6 +247,27 @@ async def test_requests_are_framed_by_the_guest_where_it_may(
     assert got == [(length, content)]
 
 
+async def test_framing_fields_leave_a_gap_that_the_last_field_fills(guest: Scripted) -> None:
+    """§0 rule 2, §2.2 framing: recorded answers of the vendor's SDK have this order."""
+    got: list[list[str]] = []
+
+    async def origin(request: Request) -> Response:
+        got.append([name for name, _ in request.headers])
+        return response()
+
+    guest.upstream.backends["origin"] = origin
+    await guest.json(
+        """
+        r = http_req.Request.new()
+        for name in ("host", "content-length", "b", "transfer-encoding", "c", "d"):
+            r.insert_header(name, b"1")
+        http_req.send(r, http_body.new(), backend.Backend.open("origin"))
+        answer(None)
+        """
+    )
+    assert got == [["host", "d", "b", "c"]]
+
+
 async def test_every_way_to_send_reaches_the_backend(guest: Scripted) -> None:
     """§2.2: `send-uncached` as `send`, the asynchronous ones as each other."""
 

@@ -37,6 +37,15 @@ def test_removing_a_name_moves_the_last_into_the_gap(removed: str, left: list[st
         assert fields.first(name) == name.encode()
 
 
+def test_a_copy_without_some_names_is_one_of_its_own() -> None:
+    fields = table("a", "b", "c", "d")
+    copy = fields.without("a", "none", "B")
+    assert copy.names() == ["d", "c"]
+    copy.append("c", b"more")
+    assert fields.names() == ["a", "b", "c", "d"]
+    assert fields.all("c") == [b"c"]
+
+
 def test_removing_all_names_leaves_nothing() -> None:
     fields = table("a", "b", "c")
     assert all(fields.remove(name) for name in ("b", "a", "c"))
