@@ -76,6 +76,9 @@ EXPECTED: dict[str, str] = {
 }
 """Reason by the names of differences, in which `*` stands for anything."""
 
+SOMETIMES = {"passed-on/fields.headers"}
+"""Those that need not be seen, because Viceroy's answer is another each time."""
+
 
 def reason_of(name: str) -> str | None:
     """Return why this difference is intended, None if it is not."""
@@ -85,4 +88,4 @@ def reason_of(name: str) -> str | None:
 def unseen(names: Iterable[str]) -> list[str]:
     """Return what is expected and was not found; what an earlier pattern explains counts for it."""
     found = list(names)
-    return [of for of in EXPECTED if not fnmatch.filter(found, of)]
+    return [of for of in EXPECTED if of not in SOMETIMES and not fnmatch.filter(found, of)]
