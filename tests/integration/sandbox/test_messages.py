@@ -355,13 +355,18 @@ def coded(guest: Scripted, content: bytes, coding: str) -> None:
     guest.upstream.backends["origin"] = origin
 
 
+def packed(content: bytes) -> bytes:
+    """Compress without a date, which would be in the names of the tests."""
+    return gzip.compress(content, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("content", "plain"),
     [
         (b"", b""),
-        (gzip.compress(b""), b""),
-        (gzip.compress(b"one,") + gzip.compress(b"two"), b"one,two"),
-        (gzip.compress(b"a" * 150_000), b"a" * 150_000),
+        (packed(b""), b""),
+        (packed(b"one,") + packed(b"two"), b"one,two"),
+        (packed(b"a" * 150_000), b"a" * 150_000),
     ],
 )
 @pytest.mark.parametrize("coding", ["gzip", "X-GZIP"])
@@ -371,7 +376,7 @@ async def test_gzip_is_decoded(guest: Scripted, content: bytes, plain: bytes, co
     assert await guest.json(DECODED.format(flags=ALL)) == [[], plain.decode()]
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"cut off")[:-1], gzip.compress(b"x") + b"y"])
+@pytest.mark.parametrize("content", [packed(b"cut off")[:-1], packed(b"x") + b"y"])
 async def test_gzip_that_ends_badly_is_an_error(guest: Scripted, content: bytes) -> None:
     """§2.2, set-auto-decompress-response: half of it must not be taken for the whole."""
     coded(guest, content, "gzip")
