@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 from grip.headers import Headers
 from host_sim.errors import BodyError
 
-__all__ = ["REPLAY_LIMIT", "SPILL_LIMIT", "Body"]
+__all__ = ["REPLAY_LIMIT", "SPILL_LIMIT", "Body", "close_soon"]
 
 REPLAY_LIMIT = 8 << 20
 """Bytes of a body kept in memory for reading it again."""
@@ -287,3 +287,13 @@ class Body:
     async def _iterate(self) -> AsyncIterator[bytes]:
         while piece := await self.read():
             yield piece
+
+
+def close_soon(body: Body) -> None:
+    """Close a body nobody will read; on the event loop."""
+    task = asyncio.ensure_future(body.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+_closing: set[asyncio.Future[None]] = set()  # the event loop keeps only weak references

@@ -15,12 +15,12 @@ from pathlib import Path
 from host_sim.errors import StartError
 from host_sim.messages import Failed, Outcome, Request, Upstream
 from host_sim.sandbox.border.values import Stopped
+from host_sim.sandbox.cache.store import Cache
 from host_sim.sandbox.data import HostData, SendDynamic
 from host_sim.sandbox.loading.engine import Loaded, load
 from host_sim.sandbox.production import Told
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
-from host_sim.sandbox.stores.cache import Cache
 from host_sim.sandbox.stores.kv import MemoryStores
 from host_sim.sandbox.stores.kv_sqlite import SqliteStores
 from host_sim.sandbox.stores.rates import Rates

@@ -12,15 +12,15 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from grip.headers import Headers
-from host_sim.body import Body
+from host_sim.body import Body, close_soon
 from host_sim.messages import Failed, HandedOff, Outcome, Request, Responded, Response, Upstream
 from host_sim.sandbox.border.handles import Handles
 from host_sim.sandbox.border.values import Stopped, WitError
+from host_sim.sandbox.cache.store import Cache
 from host_sim.sandbox.data import DynamicBackend, HostData, SendDynamic
-from host_sim.sandbox.objects.bodies import GuestBody, close_soon
+from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.messages import GuestRequest, phrase
 from host_sim.sandbox.production import Told, Usage
-from host_sim.sandbox.stores.cache import Cache
 from host_sim.sandbox.stores.kv import KvStores
 from host_sim.sandbox.stores.rates import Rates
 from host_sim.sandbox.waiting import STOPPING, Waiting

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.stores.cache import Cache, Entry, Strategy, Writer
-from host_sim.sandbox.stores.cached_object import CachedObject, Fields, WriteOptions
+from host_sim.sandbox.cache.objects import CachedObject, Fields, WriteOptions
+from host_sim.sandbox.cache.store import Cache, Entry, Strategy, Writer
 from tests.support.bells import Bell
 
 KEYS = st.sampled_from([b"1", b"2"])

@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.cache.objects import (
+    Fields,
+    WriteOptions,
+    fields_of,
+    surrogate_keys,
+    vary_rule,
+)
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.cached import (
@@ -18,16 +25,9 @@ from host_sim.sandbox.objects.cached import (
 )
 from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.stores.cached_object import (
-    Fields,
-    WriteOptions,
-    fields_of,
-    surrogate_keys,
-    vary_rule,
-)
 
 if TYPE_CHECKING:
-    from host_sim.sandbox.stores.cache import Strategy
+    from host_sim.sandbox.cache.store import Strategy
 
 __all__ = [
     "ExtraOptions",

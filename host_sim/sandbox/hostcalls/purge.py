@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from host_sim.sandbox.cache.objects import surrogate_key
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
-from host_sim.sandbox.stores.cached_object import surrogate_key
 
 __all__ = ["purge_surrogate_key", "purge_surrogate_key_verbose"]
 

@@ -8,13 +8,12 @@ Trailer fields (RFC 9110 §6.5) are those the guest appended and those that come
 holds, which are known at their ends. Host contract §2.4.
 """
 
-import asyncio
 import collections
 import zlib
 from collections.abc import AsyncIterator, Iterable
 
 from grip.headers import Headers
-from host_sim.body import Body
+from host_sim.body import Body, close_soon
 from host_sim.errors import BodyError
 from host_sim.messages import NO_TRAILERS
 from host_sim.sandbox.border.values import WitError
@@ -23,7 +22,7 @@ from host_sim.sandbox.objects.headers import HeaderTable
 from host_sim.sandbox.objects.pipe import Pipe, Sink
 from host_sim.sandbox.waiting import Pending, Waiting
 
-__all__ = ["GuestBody", "close_soon"]
+__all__ = ["GuestBody"]
 
 
 class _Arriving:
@@ -356,13 +355,3 @@ class GuestBody:
             if isinstance(piece, _Arriving):
                 piece.close()
         self._pieces.clear()
-
-
-def close_soon(body: Body) -> None:
-    """Close a body nobody will read; on the event loop."""
-    task = asyncio.ensure_future(body.aclose())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
-
-
-_closing: set[asyncio.Future[None]] = set()  # the event loop keeps only weak references

@@ -8,10 +8,10 @@ import weakref
 from collections.abc import Mapping
 
 from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.cache.content import byte_range
+from host_sim.sandbox.cache.objects import CachedObject
+from host_sim.sandbox.cache.store import Entry
 from host_sim.sandbox.objects.bodies import GuestBody
-from host_sim.sandbox.stores.cache import Entry
-from host_sim.sandbox.stores.cached_content import byte_range
-from host_sim.sandbox.stores.cached_object import CachedObject
 from host_sim.sandbox.waiting import Waiting
 
 __all__ = ["CacheEntry", "LookedUp", "PendingEntry", "ReplaceEntry", "Step"]

@@ -10,7 +10,7 @@ import collections
 import logging
 import threading
 
-from host_sim.body import Body
+from host_sim.body import Body, close_soon
 from host_sim.errors import BodyError
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.pipe import Sink
@@ -115,8 +115,6 @@ class Filling:
 
     def _ended(self, task: asyncio.Future[None]) -> None:
         """Break off what could not be moved."""
-        from host_sim.sandbox.objects.bodies import close_soon  # which needs this module
-
         error = None if task.cancelled() else task.exception()
         if error is None and not task.cancelled():
             return

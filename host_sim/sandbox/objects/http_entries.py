@@ -9,20 +9,20 @@ import time
 from typing import Any
 
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.http_caching.delivering import deliver
-from host_sim.sandbox.http_caching.storing import Suggestion, suggest
-from host_sim.sandbox.http_caching.validating import backend_request, prepare
-from host_sim.sandbox.objects.bodies import GuestBody
-from host_sim.sandbox.objects.headers import HeaderTable
-from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse
-from host_sim.sandbox.stores.cache import Cache, Entry
-from host_sim.sandbox.stores.cached_object import (
+from host_sim.sandbox.cache.objects import (
     CachedObject,
     WriteOptions,
     fields_of,
     surrogate_keys,
     vary_rule,
 )
+from host_sim.sandbox.cache.store import Cache, Entry
+from host_sim.sandbox.http_caching.delivering import deliver
+from host_sim.sandbox.http_caching.storing import Suggestion, suggest
+from host_sim.sandbox.http_caching.validating import backend_request, prepare
+from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.headers import HeaderTable
+from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse
 from host_sim.sandbox.waiting import Waiting
 
 __all__ = ["HttpEntry", "Step"]

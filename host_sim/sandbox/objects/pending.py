@@ -8,11 +8,11 @@ import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from host_sim.body import Body
+from host_sim.body import Body, close_soon
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.messages import Response
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.objects.bodies import GuestBody, close_soon
+from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.headers import MAX_NAME, HeaderTable, check_name
 from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse, phrase, response_of
 from host_sim.sandbox.waiting import Pending, Waiting

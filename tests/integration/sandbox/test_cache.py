@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from host_sim.messages import Request, Response
+from host_sim.sandbox.cache.store import Cache
 from host_sim.sandbox.data import BackendFacts, HostData
 from host_sim.sandbox.instance import Sandboxes
-from host_sim.sandbox.stores.cache import Cache
 from host_sim.sandbox.waiting import Limits
 from tests.support.sandbox import Scripted, Upstream, build_guest, response
 from tests.support.waiting import soon

@@ -8,11 +8,11 @@ import pytest
 
 from grip.headers import Headers, Pair
 from host_sim.sandbox.border.values import WitError
+from host_sim.sandbox.cache.store import Cache
 from host_sim.sandbox.objects.bodies import GuestBody
 from host_sim.sandbox.objects.headers import HeaderTable
 from host_sim.sandbox.objects.http_entries import HttpEntry
 from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse
-from host_sim.sandbox.stores.cache import Cache
 from host_sim.sandbox.waiting import Limits, Waiting
 
 SECOND = 1_000_000_000

@@ -9,9 +9,8 @@ import pytest
 
 from host_sim.errors import BodyError
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.stores.cache import Cache, Entry, Strategy
-from host_sim.sandbox.stores.cached_content import Content, byte_range
-from host_sim.sandbox.stores.cached_object import (
+from host_sim.sandbox.cache.content import Content, byte_range
+from host_sim.sandbox.cache.objects import (
     Fields,
     WriteOptions,
     fields_of,
@@ -19,6 +18,7 @@ from host_sim.sandbox.stores.cached_object import (
     surrogate_keys,
     vary_rule,
 )
+from host_sim.sandbox.cache.store import Cache, Entry, Strategy
 from tests.support.bells import Bell
 from tests.support.waiting import PATIENCE_S
 

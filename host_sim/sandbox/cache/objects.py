@@ -10,7 +10,7 @@ import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.stores.cached_content import Content
+from host_sim.sandbox.cache.content import Content
 
 __all__ = [
     "CachedObject",

@@ -6,12 +6,12 @@ guest that trapped, lost a handle, or passed it where it does not belong.
 
 from typing import TYPE_CHECKING
 
-from host_sim.sandbox.stores.cache_slots import Ticket
-from host_sim.sandbox.stores.cached_content import Content
-from host_sim.sandbox.stores.cached_object import CachedObject, Fields, WriteOptions
+from host_sim.sandbox.cache.content import Content
+from host_sim.sandbox.cache.objects import CachedObject, Fields, WriteOptions
+from host_sim.sandbox.cache.slots import Ticket
 
 if TYPE_CHECKING:
-    from host_sim.sandbox.stores.cache import Cache
+    from host_sim.sandbox.cache.store import Cache
 
 __all__ = ["Entry", "Writer"]
 

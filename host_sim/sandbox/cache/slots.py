@@ -6,8 +6,8 @@ Plain data with rules; the cache keeps its lock around all of it.
 import enum
 from collections.abc import Iterator, Mapping
 
-from host_sim.sandbox.stores.cached_content import Owner
-from host_sim.sandbox.stores.cached_object import (
+from host_sim.sandbox.cache.content import Owner
+from host_sim.sandbox.cache.objects import (
     CachedObject,
     Fields,
     Freshness,

@@ -5,9 +5,9 @@ Plain data with rules; the cache keeps its lock around all of it.
 
 import collections
 
-from host_sim.sandbox.stores.cache_slots import Slot
-from host_sim.sandbox.stores.cached_content import Content
-from host_sim.sandbox.stores.cached_object import CachedObject, Key
+from host_sim.sandbox.cache.content import Content
+from host_sim.sandbox.cache.objects import CachedObject, Key
+from host_sim.sandbox.cache.slots import Slot
 
 __all__ = ["Shelf"]
 

@@ -38,18 +38,18 @@ from collections.abc import Callable
 from typing import Literal
 
 from host_sim.sandbox.border.values import WitError
-from host_sim.sandbox.stores.cache_entries import Entry, Writer
-from host_sim.sandbox.stores.cache_lock import CacheLock
-from host_sim.sandbox.stores.cache_shelf import Shelf
-from host_sim.sandbox.stores.cache_slots import Kind, Owner, Slot, Ticket, waits_for_itself
-from host_sim.sandbox.stores.cached_content import Content
-from host_sim.sandbox.stores.cached_object import (
+from host_sim.sandbox.cache.content import Content
+from host_sim.sandbox.cache.entries import Entry, Writer
+from host_sim.sandbox.cache.lock import CacheLock
+from host_sim.sandbox.cache.objects import (
     CachedObject,
     Fields,
     Freshness,
     Key,
     WriteOptions,
 )
+from host_sim.sandbox.cache.shelf import Shelf
+from host_sim.sandbox.cache.slots import Kind, Owner, Slot, Ticket, waits_for_itself
 
 __all__ = ["Cache", "Entry", "Owner", "Strategy", "Writer"]
 
