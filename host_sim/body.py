@@ -178,7 +178,7 @@ class Body:
 
     async def _pull(self, tape: _Tape) -> bytes:
         if tape.error is not None:
-            raise BodyError(str(tape.error)) from tape.error
+            raise BodyError(str(tape.error)) from _cause(tape.error)
         if tape.ended:
             return b""
         assert tape.source is not None
@@ -190,7 +190,7 @@ class Body:
             raise
         except Exception as error:
             tape.error = error
-            raise BodyError(str(error)) from error
+            raise BodyError(str(error)) from _cause(error)
         if not piece:
             tape.trailers = getattr(tape.source, "trailers", _NO_TRAILERS)
             tape.ended = True
@@ -287,6 +287,11 @@ class Body:
     async def _iterate(self) -> AsyncIterator[bytes]:
         while piece := await self.read():
             yield piece
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what happened first, where one body is the source of another."""
+    return error.__cause__ or error if isinstance(error, BodyError) else error
 
 
 def close_soon(body: Body) -> None:

@@ -99,6 +99,8 @@ FIXED: dict[str, bytes] = {
     "/gzip": _answer(gzip.compress(b"unpacked " * 9, mtime=0), "Content-Encoding: gzip"),
     "/x-gzip": _answer(gzip.compress(b"unpacked " * 9, mtime=0), "Content-Encoding: x-gzip"),
     "/gzip-broken": _answer(b"not gzip at all", "Content-Encoding: gzip"),
+    "/gzip-cut": _answer(gzip.compress(b"unpacked " * 9, mtime=0)[:-1], "Content-Encoding: gzip"),
+    "/gzip-and-more": _answer(gzip.compress(b"unpacked", mtime=0) + b"y", "Content-Encoding: gzip"),
     "/chunked": CHUNKED + _chunk(b"one ") + _chunk(b"two") + b"0\r\n\r\n",
     "/trailers": CHUNKED.replace(b"X-Kind: chunked", b"Trailer: X-Sum, X-Two")
     + _chunk(b"content")

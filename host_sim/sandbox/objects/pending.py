@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from host_sim.body import Body, close_soon
-from host_sim.errors import BackendError, BackendFault, BodyError
+from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Response
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.bodies import GuestBody
@@ -150,7 +150,12 @@ class PendingResponse:
 
 
 async def _gunzip(body: Body) -> AsyncIterator[bytes]:
-    """Yield what is in a row of gzip members (RFC 1952 §2.2), no large piece at once."""
+    """Yield what is in a row of gzip members (RFC 1952 §2.2), no large piece at once.
+
+    Raises:
+        zlib.error: it is no gzip, or not all of it; not `BodyError`, which is for lost connections.
+        BodyError: `body` broke off.
+    """
     decoder, fed = zlib.decompressobj(_GZIP), False
     try:
         async for piece in body:
@@ -163,12 +168,12 @@ async def _gunzip(body: Body) -> AsyncIterator[bytes]:
                     yield plain
                     full = len(plain) == _PIECE and not left  # there may be more without input
                     plain = decoder.decompress(b"", _PIECE) if full else b""
+        if fed and not decoder.eof:
+            raise zlib.error("it ends too soon")
     except zlib.error as error:
-        raise BodyError(f"the body is not what its Content-Encoding says: {error}") from error
+        raise zlib.error(f"the body is not what its Content-Encoding says: {error}") from error
     finally:
         await body.aclose()
-    if fed and not decoder.eof:
-        raise BodyError("the body ends before what its Content-Encoding says")
 
 
 def send_error(error: BackendError) -> dict[str, Any]:

@@ -34,6 +34,17 @@ class Source(AsyncIterator[bytes]):
         self.closed = True
 
 
+async def test_the_cause_is_what_happened_first() -> None:
+    """A time-out is told from a lost connection by it, also through a body made of another."""
+    innermost = Body(Source(b"a", error=TimeoutError("too late")), None)
+    body = Body(aiter(Body(aiter(innermost), None)), None)
+    assert await body.read() == b"a"
+    for _ in range(2):
+        with pytest.raises(BodyError, match="too late") as caught:
+            await body.read()
+        assert isinstance(caught.value.__cause__, TimeoutError)
+
+
 async def test_pieces_are_pulled_only_when_wanted() -> None:
     source = Source(b"a", b"b")
     body = Body(source, None)

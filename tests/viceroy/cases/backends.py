@@ -163,7 +163,7 @@ CASES.add(
     "http_resp.send_downstream(*fetch('/head', method='HEAD'))",
     method="HEAD",
 )
-for path in ("/gzip", "/x-gzip", "/gzip-broken", "/echo"):
+for path in ("/gzip", "/x-gzip", "/gzip-broken", "/gzip-cut", "/gzip-and-more", "/echo"):
     CASES.add(
         f"decompressed{path}",
         f"""
