@@ -98,7 +98,8 @@ def _serve(arguments: Arguments) -> None:
         try:
             if arguments.manifest is None:
                 log.warning(
-                    "no configuration provided, invoke with `-C <TOML_FILE>` to provide one"
+                    "no configuration provided, invoke with `-C <TOML_FILE>` "
+                    "to provide a configuration"
                 )
             elif not simulator.manifest.backends:
                 log.warning("no backend definitions found in %s", arguments.manifest)

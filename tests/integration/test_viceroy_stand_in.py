@@ -272,7 +272,10 @@ async def test_lines_streams_and_the_end(tmp_path: Path) -> None:
         told = [line.split(" ", 1)[1].strip() for line in service.out if LINE.fullmatch(line)]
         asked = told.index(f"INFO request{{id=0}}: handling request GET {service.url}/a?b")
         assert told[asked + 1] == "INFO request{id=0}: response status: 200"
-        assert any(line.startswith("WARN no configuration provided, ") for line in told)
+        assert (
+            "WARN no configuration provided, "
+            "invoke with `-C <TOML_FILE>` to provide a configuration" in told
+        )
         # What the guest said came before the answer.
         assert service.out.index("on output") < service.out.index(
             next(line for line in service.out if "response status" in line)
