@@ -188,7 +188,7 @@ class Body:
             if isinstance(tape.source, AsyncGenerator):  # from now on it looks like one that ended
                 tape.error = BodyError("reading the body was broken off")
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again
             tape.error = error
             raise BodyError(str(error)) from _cause(error)
         if not piece:
