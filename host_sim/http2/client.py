@@ -2,15 +2,19 @@
 
 Nothing shows of that but the time a handshake takes, and no request waits for another one's flow
 control. Over TLS the backend has to choose `h2` (RFC 7301), over plain TCP it has to know that
-HTTP/2 comes (RFC 9113 §3.3).
+HTTP/2 comes (RFC 9113 §3.3). Few services have such backends, so h2 is loaded with the first
+request.
 """
 
 import asyncio
 import ssl
+from typing import TYPE_CHECKING
 
 from host_sim.errors import BackendError, BackendFault, UnfitRequestError
-from host_sim.http2.exchange import Exchange, Failure, UnfitError
 from host_sim.messages import Request, Response
+
+if TYPE_CHECKING:
+    from host_sim.http2.exchange import Exchange
 
 __all__ = ["CONNECT_TIMEOUT_S", "Http2Client"]
 
@@ -46,6 +50,8 @@ class Http2Client:
         Raises:
             BackendError: there is no response head.
         """
+        from host_sim.http2.exchange import Exchange, Failure, UnfitError
+
         exchange = Exchange(self._lost, between_bytes_timeout_s)
         try:
             async with asyncio.timeout(first_byte_timeout_s):
@@ -67,12 +73,14 @@ class Http2Client:
 
     async def _connect(
         self,
-        exchange: Exchange,
+        exchange: "Exchange",
         host: str,
         port: int,
         tls: ssl.SSLContext | None,
         server_hostname: str | None,
     ) -> None:
+        from host_sim.http2.exchange import Failure
+
         name = host if server_hostname is None else server_hostname
         self._exchanges.add(exchange)  # until `_lost`
         self._idle.clear()
@@ -101,7 +109,7 @@ class Http2Client:
                 exchange.abort()
                 raise Failure(BackendFault.INVALID, f"{host}:{port} does not speak HTTP/2")
 
-    def _lost(self, exchange: Exchange) -> None:
+    def _lost(self, exchange: "Exchange") -> None:
         self._exchanges.discard(exchange)
         if not self._exchanges:
             self._idle.set()

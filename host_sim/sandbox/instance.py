@@ -10,19 +10,19 @@ import functools
 import itertools
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from host_sim.errors import StartError
 from host_sim.messages import Failed, Outcome, Request, Upstream
 from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.cache.store import Cache
-from host_sim.sandbox.data import HostData, SendDynamic
+from host_sim.sandbox.data import HostData, KvItem, SendDynamic
 from host_sim.sandbox.loading.engine import Loaded, load
 from host_sim.sandbox.production import Told
 from host_sim.sandbox.reuse import Parking
 from host_sim.sandbox.state import Exchange, Sandbox
-from host_sim.sandbox.stores.kv import MemoryStores
-from host_sim.sandbox.stores.kv_sqlite import SqliteStores
+from host_sim.sandbox.stores.kv import KvStores, MemoryStores
 from host_sim.sandbox.stores.rates import Rates
 from host_sim.sandbox.threads import Threads
 from host_sim.sandbox.waiting import STOPPING, Limits, Waiting
@@ -69,7 +69,7 @@ class Sandboxes:
         self._data = data or HostData()
         contents = self._data.kv_stores
         self._rates = Rates()
-        self._kv = MemoryStores(contents) if state is None else SqliteStores(state, contents)
+        self._kv = _kv_stores(contents, state)
         self._cache = Cache() if cache is None else cache
         self._http_cache = http_cache
         self._limits = limits or Limits()
@@ -205,3 +205,12 @@ class Sandboxes:
         self._running.discard(sandbox)
         if not self._running:
             self._idle.set()
+
+
+def _kv_stores(contents: Mapping[str, Mapping[str, KvItem]], state: Path | None) -> KvStores:
+    """Return KV stores in memory, or on disk, which is rare enough to be loaded only then."""
+    if state is None:
+        return MemoryStores(contents)
+    from host_sim.sandbox.stores.kv_sqlite import SqliteStores
+
+    return SqliteStores(state, contents)
