@@ -14,7 +14,8 @@ MAX_METHOD = 8192
 MAX_WINDOW = 15
 TIMES_MS = range(1000, 3_600_000)
 
-_PATH = re.compile(r"[/*?][\x21-\x7e\x80-\U0010ffff]*")
+_PATH = re.compile(r'(?P<path>[!$-;=@-_a-z|~"{}]*)(?:\?[!$-;=?-~]*)?(?:#.*)?', re.DOTALL)
+"""Path and query as Viceroy takes them (crate `http`), which may be empty or without a slash."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,12 +38,13 @@ class HealthCheck:
         Raises:
             WitError: `invalid-argument`, or `generic-error` for a path that is none.
         """
-        if not _PATH.fullmatch(self.path):
+        match = _PATH.fullmatch(self.path)
+        if match is None:
             raise WitError("generic-error")
-        path, _, _ = self.path.partition("?")
+        path = match["path"] or "/"
         if (
             not self.host
-            or len(self.host.encode()) + len(path.encode()) > MAX_URL
+            or len(self.host.encode()) + len(path) > MAX_URL
             or len(self.method.encode()) > MAX_METHOD
             or not max(self.threshold, self.initial) <= self.window <= MAX_WINDOW
             or self.interval_ms not in TIMES_MS

@@ -251,7 +251,12 @@ def check(**fields):
         ("path='/' + 'p' * 8185 + '?query'", None),
         ("path='/' + 'p' * 8186", "InvalidArgument"),
         ("path='/ p'", "GenericError"),
-        ("path='p'", "GenericError"),
+        ("path='/é'", "GenericError"),
+        ("path='p'", None),  # Viceroy looks at lengths and characters only
+        ("path=''", None),
+        ("host='h' * 8192, path=''", "InvalidArgument"),
+        ("path='/?' + 'q' * 9000", None),
+        ("method='a b'", None),
         ("method='m' * 8192", None),
         ("method='m' * 8193", "InvalidArgument"),
         ("expected_status=204", None),
