@@ -7,8 +7,8 @@ Where to read, in the order of a request:
 - `guest` runs one instance; `state` is what belongs to it, `waiting` its clock and its bell,
   `production` counts what would be too much there.
 - A call of the guest crosses the `border`.
-- It arrives at a plain function in `hostcalls`, which works on `objects` and `data`, and on what all
-  sandboxes share: `stores`, the `cache` (whose rules for HTTP are in `http_caching`). It
+- It arrives at a plain function in `hostcalls`, which works on `objects` and `data`, and on what
+  all sandboxes share: `stores` and the `cache` (whose rules for HTTP are in `http_caching`). It
   returns a value or raises `border.values.WitError`.
 - The outcome goes back to the event loop; `reuse` may give the sandbox another request.
 
