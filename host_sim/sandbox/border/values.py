@@ -47,7 +47,7 @@ class WitError(Exception):
 
     @classmethod
     def buffer_len(cls, needed: int) -> "WitError":
-        """Return the error that tells the guest how large its buffer has to be, in bytes."""
+        """Return the error for a buffer that needs so many bytes; 0 does not tell how many."""
         return cls(Case("buffer-len", needed))
 
 

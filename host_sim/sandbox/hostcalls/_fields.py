@@ -6,9 +6,11 @@ from typing import Any
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.headers import (
     MAX_NAME,
+    MAX_NAME_OF_VALUES,
     check_name,
     fitting,
     nul_list,
+    nul_names,
     split_nul_list,
 )
 from host_sim.sandbox.objects.messages import GuestMessage
@@ -31,13 +33,10 @@ __all__ = [
 type Names = tuple[str, int | None]
 type Values = tuple[bytes, int | None]
 
-_MAX_NAME_OF_VALUES = 32_768
-
 
 def names(_sandbox: Sandbox, message: GuestMessage, max_len: int, cursor: int) -> Names:
     """Return names, each once, as a list with NULs."""
-    buffer, rest = nul_list([name.encode() for name in message.headers.names()], max_len, cursor)
-    return buffer.decode(), rest
+    return nul_names(message.headers, max_len, cursor)
 
 
 def value(_sandbox: Sandbox, message: GuestMessage, name: str, max_len: int) -> bytes | None:
@@ -52,7 +51,7 @@ def values(
     _sandbox: Sandbox, message: GuestMessage, name: str, max_len: int, cursor: int
 ) -> Values:
     """Return the values of a name as a list with NULs."""
-    check_name(name, _MAX_NAME_OF_VALUES)
+    check_name(name, MAX_NAME_OF_VALUES)
     return nul_list(message.headers.all(name), max_len, cursor)
 
 

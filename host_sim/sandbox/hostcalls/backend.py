@@ -82,12 +82,8 @@ def get_host(_sandbox: Sandbox, backend: Backend, max_len: int) -> str:
 @hostcall("[method]backend.get-override-host")
 def get_override_host(_sandbox: Sandbox, backend: Backend, max_len: int) -> bytes | None:
     """Return the `Host` its requests get, none for the guest's own."""
-    if backend.facts.override_host is None:
-        return None
-    host = backend.facts.override_host.encode()
-    if len(host) > max_len:
-        raise WitError.buffer_len(0)  # the platform does not say more
-    return host
+    host = backend.facts.override_host
+    return None if host is None else fitting(host.encode(), max_len, told=False)
 
 
 @hostcall("[method]backend.get-port")

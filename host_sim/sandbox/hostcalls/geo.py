@@ -2,11 +2,12 @@
 
 import json
 
-from host_sim.sandbox.border.values import Case, WitError
+from host_sim.sandbox.border.values import Case
 from host_sim.sandbox.data import LOOPBACK_GEO
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls._records import records_of
 from host_sim.sandbox.objects.addresses import to_address
+from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.state import Sandbox
 
 __all__ = ["lookup"]
@@ -16,7 +17,7 @@ hostcall = interface("geo")
 
 @hostcall("lookup")
 def lookup(sandbox: Sandbox, address: Case, max_len: int) -> str:
-    """Return what is known about an address, as JSON; of others nothing, not even that."""
+    """Return what is known about an address, as JSON; nothing as empty text, as Viceroy 0.22."""
     parsed = to_address(address)
     record = records_of(sandbox.data.geo).get(str(parsed))
     if record is None and parsed.is_loopback and sandbox.data.loopback_geo:
@@ -24,6 +25,4 @@ def lookup(sandbox: Sandbox, address: Case, max_len: int) -> str:
     if record is None:
         return ""
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode()) > max_len:
-        raise WitError.buffer_len(0)  # the platform does not say more
-    return text
+    return fitting(text, max_len, told=False)

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.objects.bodies import GuestBody
-from host_sim.sandbox.objects.headers import MAX_NAME, check_name, nul_list
+from host_sim.sandbox.objects.headers import (
+    MAX_NAME,
+    MAX_NAME_OF_VALUES,
+    check_name,
+    fitting,
+    nul_list,
+    nul_names,
+)
 from host_sim.sandbox.state import Sandbox
 
 __all__ = [
@@ -27,9 +34,6 @@ hostcall = interface("http-body")
 
 MAX_READ = 1 << 16
 """Bytes of one read at most: wasmtime wants 64 bytes of memory to pass on one, for a while."""
-
-MAX_NAME_OF_VALUES = 32_768
-"""Longest name to ask the values of, in bytes. Host contract §2.0."""
 
 
 @hostcall("new")
@@ -90,10 +94,8 @@ def get_trailer_names(
 ) -> tuple[str, int | None]:
     """Return the names of the trailer fields as a list with NULs."""
     _check_trailers(body)
-    names = [name.encode() for name in body.trailers.names()]
     with _of_trailers():
-        buffer, rest = nul_list(names, max_len, cursor)
-    return buffer.decode(), rest
+        return nul_names(body.trailers, max_len, cursor)
 
 
 @hostcall("get-trailer-value")
@@ -102,10 +104,8 @@ def get_trailer_value(_sandbox: Sandbox, body: GuestBody, name: str, max_len: in
     _check_trailers(body)
     with _of_trailers():
         check_name(name, MAX_NAME)
-    value = body.trailers.first(name)
-    if value is not None and len(value) > max_len:
-        raise WitError(Case("error", Case("buffer-len", 0)))  # the platform does not say more
-    return value
+        value = body.trailers.first(name)
+        return None if value is None else fitting(value, max_len, told=False)
 
 
 @hostcall("get-trailer-values")

@@ -10,7 +10,7 @@ from host_sim.sandbox.border.values import Case, WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.objects.addresses import from_text
 from host_sim.sandbox.objects.bodies import GuestBody
-from host_sim.sandbox.objects.headers import HeaderTable, fitting, nul_list
+from host_sim.sandbox.objects.headers import HeaderTable, fitting, nul_names
 from host_sim.sandbox.objects.messages import GuestRequest
 from host_sim.sandbox.reuse import PendingRequest
 from host_sim.sandbox.state import Sandbox
@@ -74,9 +74,7 @@ def original_header_names(
     _sandbox: Sandbox, request: GuestRequest, max_len: int, cursor: int
 ) -> tuple[str, int | None]:
     """Return the names of the client's header fields as a list with NULs, in lower case."""
-    names = [name.encode() for name in HeaderTable.of(downstream_of(request).headers).names()]
-    buffer, rest = nul_list(names, max_len, cursor)
-    return buffer.decode(), rest
+    return nul_names(HeaderTable.of(downstream_of(request).headers), max_len, cursor)
 
 
 @hostcall("downstream-original-header-count")

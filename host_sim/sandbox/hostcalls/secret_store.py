@@ -2,6 +2,7 @@
 
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.hostcalls import interface
+from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.objects.lookups import Secret, SecretStore
 from host_sim.sandbox.state import Sandbox
 
@@ -35,6 +36,4 @@ def from_bytes(_sandbox: Sandbox, plaintext: bytes) -> Secret:
 @hostcall("[method]secret.plaintext")
 def plaintext(_sandbox: Sandbox, secret: Secret, max_len: int) -> bytes:
     """Return the secret in clear."""
-    if len(secret.plaintext) > max_len:
-        raise WitError.buffer_len(0)  # the platform does not say more
-    return secret.plaintext
+    return fitting(secret.plaintext, max_len, told=False)

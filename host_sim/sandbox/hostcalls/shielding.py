@@ -7,6 +7,7 @@ from host_sim.sandbox.data import BackendFacts, DynamicBackend
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.hostcalls.backend import register
 from host_sim.sandbox.objects.dynamic_backends import is_url
+from host_sim.sandbox.objects.headers import fitting
 from host_sim.sandbox.objects.lookups import Backend
 from host_sim.sandbox.state import Sandbox
 
@@ -41,9 +42,7 @@ def shield_info(sandbox: Sandbox, name: str, max_len: int) -> str:
         info = "\x01\0\0"
     else:
         info = f"\0{shield.unencrypted}\0{shield.encrypted}\0"
-    if len(info.encode()) > max_len:
-        raise WitError.buffer_len(0)  # the platform does not say more
-    return info
+    return fitting(info, max_len, told=False)
 
 
 @hostcall("[constructor]shield-backend-options")

@@ -11,10 +11,22 @@ from collections.abc import Iterator, Sequence
 from grip.headers import Headers
 from host_sim.sandbox.border.values import WitError
 
-__all__ = ["MAX_NAME", "HeaderTable", "check_name", "fitting", "nul_list", "split_nul_list"]
+__all__ = [
+    "MAX_NAME",
+    "MAX_NAME_OF_VALUES",
+    "HeaderTable",
+    "check_name",
+    "fitting",
+    "nul_list",
+    "nul_names",
+    "split_nul_list",
+]
 
 MAX_NAME = 65_535
 """Longest header name, in bytes."""
+
+MAX_NAME_OF_VALUES = 32_768
+"""Longest name to ask all values of, in bytes."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.1: token
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5, and obs-text is let through
@@ -146,15 +158,16 @@ def _checked(name: str, value: bytes) -> tuple[str, bytes]:
     return name.lower(), value
 
 
-def fitting[Value: (str, bytes)](value: Value, max_len: int) -> Value:
+def fitting[Value: (str, bytes)](value: Value, max_len: int, *, told: bool = True) -> Value:
     """Return `value` if it takes at most `max_len` bytes.
 
     Raises:
-        WitError: `buffer-len` with the size it takes.
+        WitError: `buffer-len` with the size it takes; with 0 unless that is `told`, because the
+            platform tells it for some functions only (Host contract §0 rule 6).
     """
     size = len(value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value)
     if size > max_len:
-        raise WitError.buffer_len(size)
+        raise WitError.buffer_len(size if told else 0)
     return value
 
 
@@ -176,6 +189,12 @@ def nul_list(items: Sequence[bytes], max_len: int, cursor: int) -> tuple[bytes, 
         buffer += item
         buffer.append(0)
     return bytes(buffer), None
+
+
+def nul_names(table: HeaderTable, max_len: int, cursor: int) -> tuple[str, int | None]:
+    """Return the names of a table, each once, likewise."""
+    buffer, rest = nul_list([name.encode() for name in table.names()], max_len, cursor)
+    return buffer.decode(), rest
 
 
 def split_nul_list(buffer: bytes) -> list[bytes]:
