@@ -127,7 +127,7 @@ def close_entry(_sandbox: Sandbox, entry: CacheEntry) -> None:
 @hostcall("[method]replace-entry.step")
 def step(_sandbox: Sandbox, entry: LookedUp) -> Step | None:
     """Return what has to be waited for before the entry can be used."""
-    return None if entry.ready else Step(entry)
+    return entry.step()
 
 
 # Writing.

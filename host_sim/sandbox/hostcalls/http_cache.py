@@ -10,8 +10,9 @@ from host_sim.sandbox.border.values import HostFunction, WitError
 from host_sim.sandbox.hostcalls import interface
 from host_sim.sandbox.http_caching.storing import Suggestion, cache_key, is_cacheable
 from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.cached import Step
 from host_sim.sandbox.objects.headers import fitting
-from host_sim.sandbox.objects.http_entries import HttpEntry, Step
+from host_sim.sandbox.objects.http_entries import HttpEntry
 from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse
 from host_sim.sandbox.state import Sandbox
 
@@ -213,15 +214,15 @@ def get_surrogate_keys(_sandbox: Sandbox, entry: HttpEntry, max_len: int) -> str
 @hostcall("[method]entry.get-vary-rule")
 def get_vary_rule(_sandbox: Sandbox, entry: HttpEntry, max_len: int) -> str | None:
     """Return the names of the fields it depends on."""
-    return (
-        None if (found := entry.found) is None else fitting(" ".join(found.options.vary), max_len)
-    )
+    if (found := entry.found) is None:
+        return None
+    return fitting(" ".join(found.options.vary), max_len)
 
 
 @hostcall("[method]entry.step")
 def step(_sandbox: Sandbox, entry: HttpEntry) -> Step | None:
     """Return what an entry waits for, nothing if it does not."""
-    return None if entry.ready else Step(entry)
+    return entry.step()
 
 
 @hostcall("close-entry")

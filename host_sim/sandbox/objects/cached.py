@@ -20,6 +20,22 @@ NEVER = 1 << 64
 """A size that no object reaches before its end."""
 
 
+class Step:
+    """What an entry waits for, as a pollable of its own; dropping it gives nothing up."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an outcome, or nobody waits for one any more."""
+        return self._entry.ready
+
+    def wait(self) -> None:
+        """Wait for the outcome."""
+        self._entry.wait()
+
+
 class LookedUp:
     """What was looked up, whatever for."""
 
@@ -34,6 +50,10 @@ class LookedUp:
     def ready(self) -> bool:
         """Whether nothing has to be waited for."""
         return self._entry.ready
+
+    def step(self) -> Step | None:
+        """Return what has to be waited for, None if nothing."""
+        return None if self._entry.ready else Step(self._entry)
 
     @property
     def entry(self) -> Entry:
@@ -119,19 +139,3 @@ class PendingEntry(CacheEntry):
 
 class ReplaceEntry(LookedUp):
     """A replacement, before the new object is written."""
-
-
-class Step:
-    """What an entry waits for, as a pollable of its own; dropping it gives nothing up."""
-
-    def __init__(self, entry: LookedUp) -> None:
-        self._entry = entry
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is an outcome."""
-        return self._entry.ready
-
-    def wait(self) -> None:
-        """Wait for the outcome."""
-        assert self._entry.entry.ready

@@ -1,6 +1,6 @@
 """A transaction of the HTTP cache in the guest's hands: the store's, with a request and responses.
 
-The store keeps a response's head beside the bytes of its content. Every answer but `ready` waits
+The store keeps a response's head beside the bytes of its content. Everything but `step` waits
 for the outcome of the lookup first.
 """
 
@@ -21,28 +21,12 @@ from host_sim.sandbox.http_caching.delivering import deliver
 from host_sim.sandbox.http_caching.storing import Suggestion, suggest
 from host_sim.sandbox.http_caching.validating import backend_request, prepare
 from host_sim.sandbox.objects.bodies import GuestBody
+from host_sim.sandbox.objects.cached import Step
 from host_sim.sandbox.objects.headers import HeaderTable
 from host_sim.sandbox.objects.messages import GuestRequest, GuestResponse
 from host_sim.sandbox.waiting import Waiting
 
-__all__ = ["HttpEntry", "Step"]
-
-
-class Step:
-    """What an entry waits for, as a pollable of its own; dropping it gives nothing up."""
-
-    def __init__(self, entry: "HttpEntry") -> None:
-        self._entry = entry
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is an outcome, or will never be one."""
-        return self._entry.ready
-
-    def wait(self) -> None:
-        """Wait for that."""
-        if not self._entry.ready:
-            self._entry.outcome()
+__all__ = ["HttpEntry"]
 
 
 class HttpEntry:
@@ -53,7 +37,6 @@ class HttpEntry:
         self._entry = entry
         self._request = request
         self._requested: float | None = None  # when its backend request was made
-        self._closed = False
 
     @classmethod
     def look_up(
@@ -64,10 +47,9 @@ class HttpEntry:
         entry = cache.begin(("http", key), fields_of(request.headers), waiting)
         return cls(waiting, entry, request)
 
-    @property
-    def ready(self) -> bool:
-        """Whether it need not wait, or does not any more."""
-        return self._closed or self._entry.ready
+    def step(self) -> Step | None:
+        """Return what has to be waited for, None if nothing."""
+        return None if self._entry.ready else Step(self._entry)
 
     def outcome(self) -> Entry:
         """Return the store's entry as soon as it is ready."""
@@ -175,7 +157,6 @@ class HttpEntry:
 
     def dropped(self) -> None:
         """Give it up; whoever waits for it has the next turn."""
-        self._closed = True
         self._entry.close()
 
 
