@@ -50,6 +50,10 @@ INSERT INTO generations VALUES (0);
 # Keys are bytes, because functions on text stop at a NUL, which a key may have.
 
 _ALIVE = "(expires IS NULL OR expires > :now)"
+_FIND = (
+    f"SELECT data, metadata, generation FROM entries "  # noqa: S608 - a constant
+    f"WHERE store = :store AND key = :key AND {_ALIVE}"
+)
 
 
 class _Database:
@@ -126,8 +130,8 @@ def _patiently(call: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def _sorry() -> Iterator[None]:
-    """Make an error of the guest's of one that it cannot help."""
+def _told() -> Iterator[None]:
+    """Tell the guest of an error of the database, which the log explains."""
     try:
         yield
     except sqlite3.Error as error:
@@ -144,19 +148,14 @@ class _SqliteStore(KvStore):
 
     def lookup(self, key: str) -> Entry | None:
         check_key(key)
-        with _sorry():
-            rows = self._database.read(
-                f"SELECT data, metadata, generation FROM entries "  # noqa: S608 - a constant
-                f"WHERE store = :store AND key = :key AND {_ALIVE}",
-                store=self._store,
-                key=key.encode(),
-            )
+        with _told():
+            rows = self._database.read(_FIND, store=self._store, key=key.encode())
         return Entry(*rows[0]) if rows else None
 
     def insert(self, key: str, data: bytes, options: dict[str, Any]) -> None:
         check_key(key)
         lifetime_s = options["time-to-live-sec"]
-        with _sorry(), self._database.transaction() as connection:
+        with _told(), self._database.transaction() as connection:
             now = self._database.now()
             found = self._alive(connection, key, now)
             data = merged(found, data, options)
@@ -170,7 +169,7 @@ class _SqliteStore(KvStore):
 
     def delete(self, key: str) -> bool:
         check_key(key)
-        with _sorry(), self._database.transaction() as connection:
+        with _told(), self._database.transaction() as connection:
             found = self._alive(connection, key, self._database.now())
             connection.execute(
                 "DELETE FROM entries WHERE store = ? AND key = ?", (self._store, key.encode())
@@ -178,7 +177,7 @@ class _SqliteStore(KvStore):
         return found is not None
 
     def list(self, options: dict[str, Any]) -> dict[str, Any]:
-        with _sorry():
+        with _told():
             rows = self._database.read(
                 f"SELECT key FROM entries WHERE store = :store AND {_ALIVE} "  # noqa: S608
                 "AND key > :last AND key >= :prefix AND substr(key, 1, length(:prefix)) = :prefix "
@@ -191,11 +190,8 @@ class _SqliteStore(KvStore):
         return page([key.decode() for (key,) in rows], options)
 
     def _alive(self, connection: sqlite3.Connection, key: str, now: float) -> Entry | None:
-        row = connection.execute(
-            f"SELECT data, metadata, generation FROM entries "  # noqa: S608 - a constant
-            f"WHERE store = :store AND key = :key AND {_ALIVE}",
-            {"store": self._store, "key": key.encode(), "now": now},
-        ).fetchone()
+        values = {"store": self._store, "key": key.encode(), "now": now}
+        row = connection.execute(_FIND, values).fetchone()
         return None if row is None else Entry(*row)
 
 
