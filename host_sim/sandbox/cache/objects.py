@@ -13,6 +13,7 @@ from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.cache.content import Content
 
 __all__ = [
+    "MAX_SURROGATE_KEYS",
     "CachedObject",
     "Fields",
     "Freshness",
@@ -20,6 +21,7 @@ __all__ = [
     "Variant",
     "WriteOptions",
     "fields_of",
+    "is_surrogate_key",
     "surrogate_key",
     "surrogate_keys",
     "variant_of",
@@ -191,6 +193,11 @@ def surrogate_key(text: str) -> str:
     Raises:
         WitError: `invalid-argument`, it is too long or not all printable ASCII.
     """
-    if len(text) > MAX_SURROGATE_KEY or not _SURROGATE_KEY.fullmatch(text):
+    if not is_surrogate_key(text):
         raise WitError("invalid-argument")
     return text
+
+
+def is_surrogate_key(text: str) -> bool:
+    """Tell whether `text` can name objects for a purge."""
+    return len(text) <= MAX_SURROGATE_KEY and _SURROGATE_KEY.fullmatch(text) is not None

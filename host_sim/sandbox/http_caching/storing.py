@@ -9,8 +9,8 @@ reason to ask the backend.
 
 import dataclasses
 import hashlib
-import re
 
+from host_sim.sandbox.cache.objects import MAX_SURROGATE_KEYS, is_surrogate_key
 from host_sim.sandbox.http_caching.directives import (
     MAX_S,
     Directives,
@@ -38,12 +38,7 @@ DEFAULT_LIFETIME_S = 120
 KEPT_BY_DEFAULT = frozenset({200, 203, 300, 301, 302, 404, 410})
 """Statuses of responses that are kept without saying how long they are fresh."""
 
-MAX_KEYS, MAX_KEY = 16_384, 1024
-"""Longest list of surrogate keys and longest key, in bytes. Host contract §2.11."""
-
 SECOND_NS = 1_000_000_000
-
-_SURROGATE_KEY = re.compile(r"[!-~]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,9 +198,9 @@ def _surrogate_keys(response: GuestResponse) -> str:
     words = " ".join(texts(response.headers, "surrogate-key")).split(" ")
     keys = ""
     for key in dict.fromkeys(words):
-        if _SURROGATE_KEY.fullmatch(key) and len(key) <= MAX_KEY:
+        if is_surrogate_key(key):
             longer = f"{keys} {key}" if keys else key
-            if len(longer) > MAX_KEYS:
+            if len(longer) > MAX_SURROGATE_KEYS:
                 break
             keys = longer
     return keys
