@@ -149,6 +149,7 @@ class Sandbox:
     """What host functions work on.
 
     Attributes:
+        id: number of its first request, as 32 hexadecimal digits.
         exchange: the request at hand.
         waiting: how the guest's thread waits, and its limits.
         handles: what is behind the guest's handles.
