@@ -146,8 +146,8 @@ def _told(record: logging.LogRecord) -> tuple[int, int | None, str]:
         level = logging.INFO if failure is None else logging.ERROR
         text = text if failure is None else _failed(failure)
     elif record.msg.startswith("request %d: ") and number is None:
-        number = int(re.match(r"request (\d+): ", text)[1])  # type: ignore[index]
-        text = text.partition(": ")[2]
+        said, _, text = text.partition(": ")
+        number = int(said.removeprefix("request "))
     if record.exc_info and record.exc_info[0] is not None:
         text += "\n" + logging.Formatter().formatException(record.exc_info)
     # Viceroy counts from 0.
