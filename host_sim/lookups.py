@@ -6,8 +6,9 @@ A manifest becomes what a guest can look up; a backend that a guest describes, o
 from host_sim.config.backends import Backend, ClientCertificate, Health
 from host_sim.config.manifest import Manifest
 from host_sim.edge.upstream import Backends
-from host_sim.http1.client import CONNECT_TIMEOUT_S, KEEP_IDLE_S
+from host_sim.http1.client import KEEP_IDLE_S
 from host_sim.messages import Request, Response
+from host_sim.outbound import CONNECT_TIMEOUT_S
 from host_sim.sandbox.data import (
     AclEntry,
     BackendFacts,

@@ -14,16 +14,14 @@ import ssl
 import h11
 
 from host_sim.errors import BackendError, BackendFault, BodyError, UnfitRequestError
-from host_sim.http1.client_connection import ClientConnection, Failure
+from host_sim.http1.client_connection import ClientConnection
 from host_sim.messages import Request, Response
+from host_sim.outbound import CONNECT_TIMEOUT_S, Failure, connect
 
-__all__ = ["CONNECT_TIMEOUT_S", "KEEP_IDLE_S", "MAX_HEAD_BYTES", "HttpClient"]
+__all__ = ["KEEP_IDLE_S", "MAX_HEAD_BYTES", "HttpClient"]
 
 MAX_HEAD_BYTES = 69 << 10
 """How long a response head may be: what production takes (compute-host §8)."""
-
-CONNECT_TIMEOUT_S = 10.0
-"""Seconds for TCP and TLS handshakes."""
 
 KEEP_IDLE_S = 4.0
 """Seconds a connection is kept for reuse: less than the 5 after which many servers drop it."""
@@ -127,23 +125,14 @@ class HttpClient:
 
     async def _connect(self, key: _Key, timeout_s: float | None) -> ClientConnection:
         host, port, tls, server_hostname = key
-        if tls is not None and server_hostname is None:
-            server_hostname = host
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(timeout_s) as limit:
-                _, connection = await loop.create_connection(
-                    lambda: ClientConnection(self),
-                    host,
-                    port,
-                    ssl=tls,
-                    server_hostname=None if tls is None else server_hostname,
-                )
-        except (OSError, UnicodeError) as error:  # those of TLS and time-outs are OSErrors, too
-            if limit.expired():
-                detail = f"no connection to {host}:{port} within {timeout_s:g} s"
-                raise Failure(BackendFault.TIMEOUT, detail) from None
-            raise Failure(BackendFault.UNREACHABLE, f"{host}:{port}: {error}") from error
+        _, connection = await connect(
+            lambda: ClientConnection(self),
+            host,
+            port,
+            tls=tls,
+            server_hostname=server_hostname,
+            timeout_s=timeout_s,
+        )
         self._keys[connection] = key
         return connection
 

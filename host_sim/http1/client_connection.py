@@ -5,7 +5,7 @@ h11 frames and parses; this class moves bytes. A response may come before the re
 """
 
 import asyncio
-from typing import Protocol, cast
+from typing import Protocol
 
 import h11
 
@@ -15,23 +15,10 @@ from host_sim.errors import BackendFault, BodyError
 from host_sim.http1 import wire
 from host_sim.http1.tunnel import SocketTunnel
 from host_sim.inbox import Inbox
-from host_sim.messages import Address, Request, Response
+from host_sim.messages import Request, Response
+from host_sim.outbound import Failure, Outbound
 
-__all__ = ["ClientConnection", "Failure", "Pool"]
-
-
-class Failure(Exception):  # noqa: N818  turned into a BackendError, which knows the backend's name
-    """There is no response head.
-
-    Attributes:
-        fault: what went wrong.
-        silent: whether not a byte of an answer had come.
-    """
-
-    def __init__(self, fault: BackendFault, detail: str, *, silent: bool = False) -> None:
-        super().__init__(detail)
-        self.fault = fault
-        self.silent = silent
+__all__ = ["ClientConnection", "Pool"]
 
 
 class Pool(Protocol):
@@ -46,26 +33,16 @@ class Pool(Protocol):
         """Hear that a connection has ended."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Outbound):
     """Drives one h11 client connection; see the module."""
 
-    __slots__ = (
-        "_between_bytes_s", "_drained", "_head", "_http", "_inbox", "_method", "_peer", "_pool",
-        "_silent", "_timer", "_transport", "_tunnel", "_upload", "reused",
-    )  # fmt: skip
+    __slots__ = ("_http", "_method", "_pool", "_silent", "_tunnel", "reused")
 
     def __init__(self, pool: Pool) -> None:
+        super().__init__()
         self._pool = pool
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=pool.max_head_bytes)
-        self._transport: asyncio.Transport | None = None
-        self._head: asyncio.Future[Response] | None = None  # there while a response is awaited
-        self._inbox: Inbox | None = None  # there while a response body is coming in
         self._tunnel: SocketTunnel | None = None  # has the transport, after 101
-        self._upload: asyncio.Task[None] | None = None
-        self._drained: asyncio.Event | None = None  # there while the backend reads too slowly
-        self._timer: asyncio.TimerHandle | None = None
-        self._between_bytes_s: float | None = None
-        self._peer: Address | None = None
         self._method = ""
         self._silent = True
         self.reused = False
@@ -104,11 +81,9 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-        elif self._tunnel is not None:
+        if self._transport is None and self._tunnel is not None:
             self._tunnel.abort()
-        self._stop()
+        super().abort()
 
     # The request.
 
@@ -121,7 +96,7 @@ class ClientConnection(asyncio.Protocol):
             chunked = body.length is None
             self._send(wire.trailers_event(body.trailers) if chunked else h11.EndOfMessage())
         except (BodyError, h11.LocalProtocolError) as error:
-            self._fail(BackendFault.CLOSED, f"the body of the request broke off: {error}")
+            self._break(BackendFault.CLOSED, f"the body of the request broke off: {error}")
             return
         self._upload = None
         self._settle()
@@ -164,7 +139,7 @@ class ClientConnection(asyncio.Protocol):
         size = wire.head_size(b"HTTP/1.1 200", event.reason, headers=event.headers)
         if size > self._pool.max_head_bytes:
             limit = self._pool.max_head_bytes
-            self._fail(
+            self._break(
                 BackendFault.INVALID, f"expected a head of at most {limit} bytes, got {size}"
             )
             return
@@ -176,37 +151,33 @@ class ClientConnection(asyncio.Protocol):
             body = Body(self._inbox, wire.response_length(event.headers))
         # Guests see framing fields as they came; whoever frames the body anew leaves them out.
         kept = headers.without(*(wire.CONNECTION_FIELDS - {"content-length", "transfer-encoding"}))
-        self._answer(event, kept, body)
+        self._answer(self._response(event, kept, body))
 
-    def _answer(
+    def _response(
         self,
         event: h11.Response | h11.InformationalResponse,
         headers: Headers,
         body: Body,
         tunnel: SocketTunnel | None = None,
-    ) -> None:
-        head, self._head = self._head, None
-        if head is not None and not head.done():
-            head.set_result(
-                Response(
-                    status=event.status_code,
-                    reason=wire.decode(bytes(event.reason)),
-                    headers=headers,
-                    body=body,
-                    tunnel=tunnel,
-                    peer=self._peer,
-                )
-            )
+    ) -> Response:
+        return Response(
+            status=event.status_code,
+            reason=wire.decode(bytes(event.reason)),
+            headers=headers,
+            body=body,
+            tunnel=tunnel,
+            peer=self._peer,
+        )
 
     def _switch(self, event: h11.InformationalResponse) -> None:
         if self._http.our_state is not h11.SWITCHED_PROTOCOL:
-            self._fail(BackendFault.INVALID, "101 before the request was complete")
+            self._break(BackendFault.INVALID, "101 before the request was complete")
             return
         early, _ = self._http.trailing_data
         transport, self._transport = self._transport, None
         self._tunnel = SocketTunnel(transport, early, lambda: self._pool.lost(self))
         headers = Headers.from_wire(event.headers.raw_items())
-        self._answer(event, headers, Body.of(b""), self._tunnel)
+        self._answer(self._response(event, headers, Body.of(b""), self._tunnel))
 
     def _take(self, data: bytes) -> None:
         self._stop_timer()
@@ -222,12 +193,7 @@ class ClientConnection(asyncio.Protocol):
             return
         assert self._transport is not None
         self._transport.resume_reading()
-        if self._between_bytes_s is not None and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._between_bytes_s, self._too_slow)
-
-    def _too_slow(self) -> None:
-        self._fail(BackendFault.TIMEOUT, f"no byte of the body within {self._between_bytes_s:g} s")
+        self._start_timer()
 
     # The end of an exchange, or of the connection.
 
@@ -249,43 +215,17 @@ class ClientConnection(asyncio.Protocol):
         """Say what is wrong with a response that h11 does not understand."""
         _, ended = self._http.trailing_data
         if not ended:
-            self._fail(BackendFault.INVALID, str(error))
+            self._break(BackendFault.INVALID, str(error))
         elif self._head is None:
-            self._fail(BackendFault.CLOSED, str(error))
+            self._break(BackendFault.CLOSED, str(error))
         else:
             came = "not a byte of it came" if self._silent else "it broke off in its head"
-            self._fail(BackendFault.CLOSED, came)
+            self._break(BackendFault.CLOSED, came)
 
-    def _fail(self, fault: BackendFault, detail: str) -> None:
-        head, self._head = self._head, None
-        if head is not None and not head.done():
-            head.set_exception(Failure(fault, detail, silent=self._silent))
-        if self._inbox is not None:
-            timed_out = fault is BackendFault.TIMEOUT
-            self._inbox.fail(detail, TimeoutError if timed_out else ConnectionError)
-        self.abort()
-
-    def _stop(self) -> None:
-        self._stop_timer()
-        if self._inbox is not None:
-            self._inbox.fail("the connection was closed")
-            self._inbox = None
-        if self._upload is not None and self._upload is not asyncio.current_task():
-            self._upload.cancel()
-        self._upload = None
-        self.resume_writing()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _break(self, fault: BackendFault, detail: str) -> None:
+        self._fail(Failure(fault, detail, silent=self._silent))
 
     # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be ready for `ask`. TCP_NODELAY is set by the event loop."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
-        self._peer = transport.get_extra_info("peername")
 
     def data_received(self, data: bytes) -> None:
         """Parse on; what comes without being asked for ends the connection."""
@@ -305,15 +245,5 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits for an answer."""
         self._transport = None
-        self._fail(BackendFault.CLOSED, str(exc or "the connection was closed"))
+        self._break(BackendFault.CLOSED, str(exc or "the connection was closed"))
         self._pool.lost(self)
-
-    def pause_writing(self) -> None:
-        """Hold back the request's body: the backend reads too slowly."""
-        self._drained = asyncio.Event()
-
-    def resume_writing(self) -> None:
-        """Let the request's body go on."""
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None

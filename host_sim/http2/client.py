@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from host_sim.errors import BackendError, BackendFault, UnfitRequestError
 from host_sim.messages import Request, Response
+from host_sim.outbound import CONNECT_TIMEOUT_S, Failure, connect
 
 if TYPE_CHECKING:
     from host_sim.http2.exchange import Exchange
 
-__all__ = ["CONNECT_TIMEOUT_S", "Http2Client"]
-
-CONNECT_TIMEOUT_S = 10.0
-"""Seconds for TCP and TLS handshakes."""
+__all__ = ["Http2Client"]
 
 
 class Http2Client:
@@ -50,7 +48,7 @@ class Http2Client:
         Raises:
             BackendError: there is no response head.
         """
-        from host_sim.http2.exchange import Exchange, Failure, UnfitError
+        from host_sim.http2.exchange import Exchange, UnfitError
 
         exchange = Exchange(self._lost, between_bytes_timeout_s)
         try:
@@ -79,28 +77,18 @@ class Http2Client:
         tls: ssl.SSLContext | None,
         server_hostname: str | None,
     ) -> None:
-        from host_sim.http2.exchange import Failure
-
-        name = host if server_hostname is None else server_hostname
         self._exchanges.add(exchange)  # until `_lost`
         self._idle.clear()
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S) as limit:
-                transport, _ = await loop.create_connection(
-                    lambda: exchange,
-                    host,
-                    port,
-                    ssl=tls,
-                    server_hostname=None if tls is None else name,
-                )
-        except (OSError, UnicodeError) as error:  # those of TLS and time-outs are OSErrors, too
-            self._lost(exchange)
-            if limit.expired():
-                detail = f"no connection to {host}:{port} within {CONNECT_TIMEOUT_S:g} s"
-                raise Failure(BackendFault.TIMEOUT, detail) from None
-            raise Failure(BackendFault.UNREACHABLE, f"{host}:{port}: {error}") from error
-        except BaseException:  # cancellation
+            transport, _ = await connect(
+                lambda: exchange,
+                host,
+                port,
+                tls=tls,
+                server_hostname=server_hostname,
+                timeout_s=CONNECT_TIMEOUT_S,
+            )
+        except BaseException:  # cancellation too
             self._lost(exchange)
             raise
         if tls is not None:

@@ -6,7 +6,6 @@ h2 frames and parses; this class moves bytes and keeps to the flow control of bo
 import asyncio
 import re
 from collections.abc import Callable, Iterable
-from typing import cast
 
 import h2.config
 import h2.connection
@@ -19,9 +18,10 @@ from grip.headers import Headers
 from host_sim.body import Body
 from host_sim.errors import BackendFault, BodyError
 from host_sim.inbox import Inbox
-from host_sim.messages import Address, Request, Response
+from host_sim.messages import Request, Response
+from host_sim.outbound import Failure, Outbound
 
-__all__ = ["MAX_HEAD_BYTES", "Exchange", "Failure", "UnfitError"]
+__all__ = ["MAX_HEAD_BYTES", "Exchange", "UnfitError"]
 
 MAX_HEAD_BYTES = 69 << 10
 """How long a response head may be: what production takes (compute-host §8)."""
@@ -39,27 +39,16 @@ _BAD_VALUE = re.compile(rb"[\0\r\n]")  # RFC 9113 §8.2.1
 _NOT_SENT = _CONNECTION_FIELDS | {"host", "http2-settings", "upgrade"}
 
 
-class Failure(Exception):  # noqa: N818  turned into a BackendError, which knows the backend's name
-    """There is no response head.
-
-    Attributes:
-        fault: what went wrong.
-    """
-
-    def __init__(self, fault: BackendFault, detail: str) -> None:
-        super().__init__(detail)
-        self.fault = fault
-
-
 class UnfitError(Exception):
     """A request that HTTP cannot carry."""
 
 
-class Exchange(asyncio.Protocol):
+class Exchange(Outbound):
     """Drives one connection, on which there is one stream."""
 
     def __init__(self, lost: Callable[["Exchange"], None], between_bytes_s: float | None) -> None:
         """Tell `lost` when the connection has ended; bound the time a reader of the body waits."""
+        super().__init__(between_bytes_s)
         self._h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=True, header_encoding=None)
         )
@@ -70,21 +59,13 @@ class Exchange(asyncio.Protocol):
             }
         )
         self._lost = lost
-        self._between_bytes_s = between_bytes_s
-        self._transport: asyncio.Transport | None = None
-        self._peer: Address | None = None
         self._stream = 0
         self._method = ""
-        self._head: asyncio.Future[Response] | None = None  # there while a response is awaited
         self._failure: Failure | None = None
         self._greeting: bytes | None = b""  # of the backend, as long as it is not understood
-        self._inbox: Inbox | None = None  # there while a response body is coming in
         self._trailers = Headers()
         self._unacknowledged = 0
-        self._upload: asyncio.Task[None] | None = None
         self._room = asyncio.Event()  # set when the backend may have given some
-        self._drained: asyncio.Event | None = None  # there while the socket takes no more
-        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, request: Request) -> Response:
         """Send `request` and return the response as soon as its head is there.
@@ -112,12 +93,6 @@ class Exchange(asyncio.Protocol):
             self.abort()
             raise
 
-    def abort(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-        self._stop()
-
     # The request.
 
     async def _send_body(self, body: Body) -> None:
@@ -132,7 +107,7 @@ class Exchange(asyncio.Protocol):
         except h2.exceptions.StreamClosedError:
             pass  # the backend has its answer, and wants no more
         except (BodyError, h2.exceptions.ProtocolError) as error:
-            self._fail(BackendFault.CLOSED, f"the body of the request broke off: {error}")
+            self._break(BackendFault.CLOSED, f"the body of the request broke off: {error}")
             return
         self._flush()
         self._upload = None
@@ -178,11 +153,11 @@ class Exchange(asyncio.Protocol):
                     self._inbox = None
                 self._settle()
             case h2.events.StreamReset():
-                self._fail(BackendFault.CLOSED, f"the stream was reset: {_name(event.error_code)}")
+                self._break(BackendFault.CLOSED, f"the stream was reset: {_name(event.error_code)}")
             case h2.events.ConnectionTerminated():
                 if (event.last_stream_id or 0) < self._stream or event.error_code:
                     said = _name(event.error_code)
-                    self._fail(BackendFault.CLOSED, f"the backend went away: {said}")
+                    self._break(BackendFault.CLOSED, f"the backend went away: {said}")
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
                 self._room.set()
 
@@ -190,7 +165,7 @@ class Exchange(asyncio.Protocol):
         given = event.headers or []
         code = bytes(dict(given).get(b":status", b""))
         if not re.fullmatch(rb"[2-9]\d\d", code):
-            self._fail(BackendFault.INVALID, f"expected a status, got {code[:16]!r}")
+            self._break(BackendFault.INVALID, f"expected a status, got {code[:16]!r}")
             return
         status = int(code)
         headers = _fields((name, value) for name, value in given if not name.startswith(b":"))
@@ -200,28 +175,21 @@ class Exchange(asyncio.Protocol):
             # What may have trailers does not tell its length (`body`).
             self._inbox = Inbox(self._demand, self.abort)
             body = Body(self._inbox, None)
-        head, self._head = self._head, None
-        if head is not None and not head.done():
-            head.set_result(
-                Response(status=status, reason="", headers=headers, body=body, peer=self._peer)
-            )
+        self._answer(
+            Response(status=status, reason="", headers=headers, body=body, peer=self._peer)
+        )
 
     def _demand(self) -> None:
         """Get more of a response body that somebody reads."""
         self._acknowledge()
         self._flush()
-        if self._between_bytes_s is not None and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._between_bytes_s, self._too_slow)
+        self._start_timer()
 
     def _acknowledge(self) -> None:
         """Let the backend send as much again as has been taken."""
         taken, self._unacknowledged = self._unacknowledged, 0
         if taken:
             self._h2.acknowledge_received_data(taken, self._stream)
-
-    def _too_slow(self) -> None:
-        self._fail(BackendFault.TIMEOUT, f"no byte of the body within {self._between_bytes_s:g} s")
 
     # The end.
 
@@ -238,37 +206,15 @@ class Exchange(asyncio.Protocol):
             self._flush()
             self._transport.close()
 
-    def _fail(self, fault: BackendFault, detail: str) -> None:
+    def _break(self, fault: BackendFault, detail: str) -> None:
         self._failure = self._failure or Failure(fault, detail)
-        head, self._head = self._head, None
-        if head is not None and not head.done():
-            head.set_exception(self._failure)
-        if self._inbox is not None:
-            timed_out = fault is BackendFault.TIMEOUT
-            self._inbox.fail(detail, TimeoutError if timed_out else ConnectionError)
-        self.abort()
-
-    def _stop(self) -> None:
-        self._stop_timer()
-        if self._inbox is not None:
-            self._inbox.fail("the connection was closed")
-            self._inbox = None
-        if self._upload is not None and self._upload is not asyncio.current_task():
-            self._upload.cancel()
-        self._upload = None
-        self.resume_writing()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._fail(self._failure)
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, before anything the backend says is answered."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
-        self._peer = transport.get_extra_info("peername")
+        super().connection_made(transport)
         self._h2.initiate_connection()
         self._flush()
 
@@ -280,31 +226,21 @@ class Exchange(asyncio.Protocol):
                 return
             data, self._greeting = self._greeting, None
             if data[3] != _SETTINGS:  # h2 would wait for a very long frame
-                self._fail(BackendFault.INVALID, f"not HTTP/2: it begins with {data[:16]!r}")
+                self._break(BackendFault.INVALID, f"not HTTP/2: it begins with {data[:16]!r}")
                 return
         try:
             for event in self._h2.receive_data(data):
                 self._handle(event)
         except h2.exceptions.ProtocolError as error:
-            self._fail(BackendFault.INVALID, f"not HTTP/2: {error or type(error).__name__}")
+            self._break(BackendFault.INVALID, f"not HTTP/2: {error or type(error).__name__}")
             return
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits for an answer."""
         self._transport = None
-        self._fail(BackendFault.CLOSED, str(exc or "the connection was closed"))
+        self._break(BackendFault.CLOSED, str(exc or "the connection was closed"))
         self._lost(self)
-
-    def pause_writing(self) -> None:
-        """Hold back the request's body: the socket takes no more."""
-        self._drained = asyncio.Event()
-
-    def resume_writing(self) -> None:
-        """Let the request's body go on."""
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
 
 
 def _request_fields(request: Request) -> list[tuple[bytes, bytes]]:

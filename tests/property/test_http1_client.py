@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from host_sim.errors import BodyError
-from host_sim.http1.client_connection import ClientConnection, Failure
+from host_sim.http1.client_connection import ClientConnection
+from host_sim.outbound import Failure
 from tests.support.memory_transport import MemoryTransport
 from tests.support.requests import request
 
