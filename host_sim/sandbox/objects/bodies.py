@@ -1,6 +1,6 @@
 """Message bodies in the guest's hands.
 
-A body is a row of pieces: bytes the guest wrote, or a body that is still arriving on the event
+A body is a row of `pieces`: bytes the guest wrote, or a body that is still arriving on the event
 loop. It can be read, grown at both ends, joined to another, sent whole, or turned into the write
 end of a stream. What is known whole is sent whole, with its length and without being copied again.
 
@@ -9,147 +9,17 @@ holds, which are known at their ends. Host contract §2.4.
 """
 
 import collections
-import zlib
-from collections.abc import AsyncIterator, Iterable
 
-from grip.headers import Headers
-from host_sim.body import Body, close_soon
-from host_sim.errors import BodyError
+from host_sim.body import Body
 from host_sim.messages import NO_TRAILERS
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.filling import Filling
 from host_sim.sandbox.objects.headers import HeaderTable
+from host_sim.sandbox.objects.pieces import Arriving, End, Joined, Piece
 from host_sim.sandbox.objects.pipe import Pipe, Sink
-from host_sim.sandbox.waiting import Pending, Waiting
+from host_sim.sandbox.waiting import Waiting
 
 __all__ = ["GuestBody"]
-
-
-class _Arriving:
-    """A body on the event loop, read from the guest's thread.
-
-    Attributes:
-        left: bytes still to come, None where that is not known.
-    """
-
-    __slots__ = ("_body", "_ours", "_reading", "_touched", "_waiting", "left")
-
-    def __init__(self, waiting: Waiting, body: Body, *, ours: bool) -> None:
-        self._waiting = waiting
-        self._body = body
-        self._ours = ours
-        self._reading: Pending[bytes] | None = None
-        self._touched = False
-        self.left = body.length
-
-    def _read(self) -> Pending[bytes]:
-        if self._reading is None:
-            self._touched = True
-            self._reading = self._waiting.start(self._body.read())
-        return self._reading
-
-    @property
-    def ready(self) -> bool:
-        """Whether `read` would not wait; starts reading ahead."""
-        return self._read().ready
-
-    def read(self) -> bytes:
-        """Return the next piece, empty at the end.
-
-        Raises:
-            WitError: `http-incomplete`, the body broke off; `generic-error`, it took too long, or
-                is not what its encoding says.
-        """
-        reading = self._read()
-        self._reading = None
-        try:
-            piece = reading.result()
-        except BodyError as error:
-            other = isinstance(error.__cause__, TimeoutError | zlib.error)
-            raise WitError("generic-error" if other else "http-incomplete") from None
-        if self.left is not None:
-            self.left -= len(piece)
-        return piece
-
-    @property
-    def trailers(self) -> Headers:
-        """Fields that came after it; none before its end."""
-        return self._body.trailers
-
-    @property
-    def untouched(self) -> Body | None:
-        """The body itself, if nothing of it has been read."""
-        return None if self._touched else self._body
-
-    async def next(self) -> bytes:
-        """Return the next piece, empty at the end; on the event loop."""
-        reading, self._reading = self._reading, None
-        return await (self._body.read() if reading is None else reading.arrived())
-
-    async def aclose(self) -> None:
-        """Stop its source, unless somebody else may want to read it again; on the event loop."""
-        if self._ours:
-            await self._body.aclose()
-
-    def close(self) -> None:
-        """Stop its source, unless somebody else may want to read it again."""
-        if self._ours:
-            self._waiting.post(close_soon, self._body)
-
-
-class _End:
-    """Where a body ended that had arrived before the guest got it, and did not tell its length."""
-
-    __slots__ = ("trailers",)
-
-    def __init__(self, trailers: Headers) -> None:
-        self.trailers = trailers
-
-
-class _Joined:
-    """The pieces of a body that is sent, one after the other; on the event loop.
-
-    Attributes:
-        trailers: fields that come after it; those of its pieces once they have ended.
-    """
-
-    def __init__(
-        self, pieces: Iterable[bytes | _Arriving | _End | Pipe], trailers: Headers
-    ) -> None:
-        self._pieces = collections.deque(pieces)
-        self.trailers = trailers
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while self._pieces:
-            first = self._pieces[0]
-            if isinstance(first, bytes):
-                self._pieces.popleft()
-                return first
-            if piece := await _next(first):
-                return piece
-            self.trailers = self.trailers.plus(*first.trailers)
-            self._pieces.popleft()
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Stop the sources of what is left."""
-        while self._pieces:
-            piece = self._pieces.popleft()
-            if isinstance(piece, _Arriving | Pipe):
-                await piece.aclose()
-
-
-async def _next(piece: _Arriving | _End | Pipe) -> bytes:
-    match piece:
-        case _Arriving():
-            return await piece.next()
-        case Pipe():
-            return await anext(piece, b"")
-        case _End():
-            return b""
 
 
 class GuestBody:
@@ -163,7 +33,7 @@ class GuestBody:
     def __init__(self, waiting: Waiting, content: Body | None = None, *, ours: bool = True) -> None:
         """Start with `content`; `ours` says that nobody else may want to read it again."""
         self._waiting = waiting
-        self._pieces: collections.deque[bytes | _Arriving | _End] = collections.deque()
+        self._pieces: collections.deque[Piece] = collections.deque()
         self._offset = 0  # bytes of the first piece that were read already
         self._pipe: Sink | None = None
         self.ended = False
@@ -171,11 +41,11 @@ class GuestBody:
         if content is not None:
             at_hand = content.at_hand
             if at_hand is None:
-                self._pieces.append(_Arriving(waiting, content, ours=ours))
+                self._pieces.append(Arriving(waiting, content, ours=ours))
             else:
                 self._pieces.extend(at_hand)
                 if content.length is None:
-                    self._pieces.append(_End(content.trailers))
+                    self._pieces.append(End(content.trailers))
 
     @classmethod
     def into(cls, waiting: Waiting, sink: Sink) -> "GuestBody":
@@ -195,7 +65,7 @@ class GuestBody:
         if self._pipe is not None:
             return self._pipe.room
         first = self._pieces[0] if self._pieces else b""
-        return first.ready if isinstance(first, _Arriving) else True
+        return first.ready if isinstance(first, Arriving) else True
 
     @property
     def length(self) -> int | None:
@@ -207,7 +77,7 @@ class GuestBody:
             match piece:
                 case bytes():
                     size += len(piece)
-                case _Arriving(left=int(left)):
+                case Arriving(left=int(left)):
                     size += left
                 case _:
                     return None
@@ -217,12 +87,13 @@ class GuestBody:
         """Return between one and `size` bytes, waiting for them; none at the end.
 
         Raises:
-            WitError: `http-incomplete`, the body broke off; `invalid-argument`, it is a write end.
+            WitError: `http-incomplete`, the body broke off; `generic-error`, it took too long, or
+                is not what its encoding says; `invalid-argument`, it is a write end.
         """
         self._check_no_stream()
         while self._pieces:
             first = self._pieces[0]
-            if isinstance(first, _Arriving):
+            if isinstance(first, Arriving):
                 piece = first.read()
                 if not piece:
                     self._pieces.popleft()
@@ -232,7 +103,7 @@ class GuestBody:
                 else:
                     self._pieces.appendleft(piece)
                 continue
-            if isinstance(first, _End):
+            if isinstance(first, End):
                 self._pieces.popleft()
                 self.trailers.extend(first.trailers)
                 continue
@@ -275,7 +146,7 @@ class GuestBody:
 
         Raises:
             WitError: `generic-error`, the reader of the stream has gone, or `other` is a write end;
-                `http-incomplete`, `other` broke off.
+                or what reading `other` raises.
         """
         if other.writes_stream:
             raise WitError("generic-error")
@@ -288,7 +159,7 @@ class GuestBody:
                 self._pipe.put(piece)
         self.trailers.extend(other.trailers.headers())
 
-    def release(self) -> list[bytes | _Arriving | _End]:
+    def release(self) -> list[Piece]:
         """Give the content away, piece by piece."""
         self._cut_offset()
         pieces = list(self._pieces)
@@ -317,15 +188,15 @@ class GuestBody:
         length = self.length
         pieces = self.release()
         trailers = self.trailers.headers()
-        if len(pieces) == 1 and isinstance(pieces[0], _Arriving) and not trailers:
+        if len(pieces) == 1 and isinstance(pieces[0], Arriving) and not trailers:
             untouched = pieces[0].untouched
             if untouched is not None:
                 return untouched
-        if any(isinstance(piece, _Arriving) for piece in pieces):
-            return Body(_Joined(pieces, trailers), None if trailers else length)
+        if any(isinstance(piece, Arriving) for piece in pieces):
+            return Body(Joined(pieces, trailers), None if trailers else length)
         content = b"".join(piece for piece in pieces if isinstance(piece, bytes))
         for piece in pieces:
-            if isinstance(piece, _End):
+            if isinstance(piece, End):
                 trailers = trailers.plus(*piece.trailers)
         return Body.of(content, trailers=trailers if trailers or length is None else None)
 
@@ -337,7 +208,7 @@ class GuestBody:
         """
         self._check_no_stream()
         self._pipe = pipe = Pipe(self._waiting)
-        return Body(_Joined([*self.release(), pipe], NO_TRAILERS), None)
+        return Body(Joined([*self.release(), pipe], NO_TRAILERS), None)
 
     def close(self) -> None:
         """Finish it: a write end ends its stream properly."""
@@ -352,6 +223,6 @@ class GuestBody:
         if self._pipe is not None:
             self._pipe.abort()
         for piece in self._pieces:
-            if isinstance(piece, _Arriving):
+            if isinstance(piece, Arriving):
                 piece.close()
         self._pieces.clear()
