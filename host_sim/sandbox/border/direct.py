@@ -1,6 +1,6 @@
 """The fast border: calls go straight from wasmtime's C API to a binding.
 
-Besides speed (see `cells`) it gives what the public way cannot: exceptions stay in their sandbox
+Besides speed (see `lifting`) it gives what the public way cannot: exceptions stay in their sandbox
 (wasmtime-py keeps the last one in one variable for the whole process), no exception of any kind can
 crash the interpreter, and a guest that runs too long is asked on its own thread, by the CPU time it
 has used, instead of being stopped by the clock.
@@ -21,7 +21,9 @@ from wasmtime import component as wit
 
 from host_sim.sandbox.border import memory
 from host_sim.sandbox.border.binding import Binding, Resources, current
-from host_sim.sandbox.border.cells import Call, Lift, Lower, lift_for, lower_for, write_result
+from host_sim.sandbox.border.lifting import Lift, lift_for
+from host_sim.sandbox.border.lowering import Lower, lower_for, write_result
+from host_sim.sandbox.border.memory import Call
 from host_sim.sandbox.border.values import WitError
 
 __all__ = ["add_function", "known_version", "watch"]

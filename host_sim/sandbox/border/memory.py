@@ -1,7 +1,8 @@
 """Where things are in the C values of wasmtime, and the few C functions that make and free them.
 
 This uses private names of wasmtime-py, its generated ctypes declarations of the C API; layouts
-come from those declarations, never from numbers of ours. Only `direct` and `cells` use this module.
+come from those declarations, never from numbers of ours. Only `direct`, `lifting` and `lowering`
+use this module.
 
 Memory is read and written as rows of 64-bit words, because every access to a field of a ctypes
 structure costs as much as a whole row. The functions keep the interpreter's lock: they are over in
@@ -15,6 +16,8 @@ from typing import Any
 
 import wasmtime
 from wasmtime import _ffi as ffi
+
+from host_sim.sandbox.border.handles import Handles
 
 __all__ = [
     "BYTE_AT",
@@ -32,6 +35,7 @@ __all__ = [
     "VARIANT_VALUE",
     "WORD",
     "WRITE",
+    "Call",
     "Cell",
     "any_to_host",
     "box",
@@ -87,6 +91,16 @@ KNOWN = (
 """Whether words are the right way to look at them here."""
 
 Cell = c_uint64 * (CELL // WORD)
+
+
+class Call:
+    """What converting the values of one call needs to know."""
+
+    __slots__ = ("context", "handles")
+
+    def __init__(self, context: int, handles: Handles) -> None:
+        self.context = context
+        self.handles = handles
 
 
 def words_for(cells: int, size: int = CELL) -> Any:
