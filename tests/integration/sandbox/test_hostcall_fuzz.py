@@ -32,6 +32,9 @@ pytestmark = pytest.mark.wasm
 EXAMPLES = int(os.environ.get("HOSTCALL_EXAMPLES", "60"))
 """Guests for each border; set the variable for a long run."""
 
+PATIENCE_S = 15
+"""How long a guest may take to end: its time, a wait for another request, and its time again."""
+
 
 async def answer_at_once(request: Request) -> Response:
     """Answer as a backend that does not care what it was sent."""
@@ -74,7 +77,8 @@ class Fuzzed(logging.Handler):
             upstream=upstream,
             send_dynamic=answer_dynamic,
             data=DATA,
-            limits=Limits(cpu_s=10.0, request_timeout_s=5.0),
+            # One that waits for its next request may hold a stream open; see `PATIENCE_S`.
+            limits=Limits(cpu_s=10.0, request_timeout_s=5.0, parked_s=2.0),
         )
         loaded = await self._sandboxes.load(build_guest(), border=border)
         self._guest = Scripted(self._sandboxes, upstream)
@@ -99,17 +103,17 @@ class Fuzzed(logging.Handler):
 
     def run_until[Result](self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run something on the event loop, for a few seconds at most."""
-        return self._runner.run(asyncio.wait_for(coroutine, 10))
+        return self._runner.run(asyncio.wait_for(coroutine, PATIENCE_S))
 
     async def _perform(self, calls: list[Operation]) -> Outcome:
         code = script([*self._beginnings, *calls])
         outcome = await self._guest.run(code, method="POST", body=Body(pieces(), None))
         if isinstance(outcome, Responded):
             with contextlib.suppress(BodyError):  # the guest may have broken off
-                await asyncio.wait_for(outcome.response.body.whole(1 << 30), 10)
-        await asyncio.wait_for(self._sandboxes._idle.wait(), 10)
+                await asyncio.wait_for(outcome.response.body.whole(1 << 30), PATIENCE_S)
+        await asyncio.wait_for(self._sandboxes._idle.wait(), PATIENCE_S)
         assert await self._guest.bytes("answer(request.get_method(9).encode())") == b"GET"
-        await asyncio.wait_for(self._sandboxes._idle.wait(), 10)
+        await asyncio.wait_for(self._sandboxes._idle.wait(), PATIENCE_S)
         return outcome
 
     def end(self) -> None:
