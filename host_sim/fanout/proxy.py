@@ -101,6 +101,11 @@ class FanoutProxy:
         self._links = Links(self._forwarder, outside, clock)
         self._room = Room(links=self._links, registry=self.registry, clock=clock)
 
+    @property
+    def held(self) -> int:
+        """How many clients are held; a WebSocket is until its backend knows that it is not."""
+        return len(self._room.held) + self._websockets.count
+
     async def take(self, request: Request, backend: str, downstream: Downstream) -> None:
         """Serve the client from here on; returns when it is served or held."""
         request.trace.handed_off_to = backend
@@ -128,7 +133,7 @@ class FanoutProxy:
 
     def _refused(self, request: Request, downstream: Downstream) -> bool:
         """Turn away who would be held, if there is no room for one more."""
-        if len(self._room.held) + self._websockets.count < self._max_held:
+        if self.held < self._max_held:
             return False
         log.warning("request %d: refused: %d clients are held", request.trace.id, self._max_held)
         refuse(downstream, request.trace, 503, _TOO_MANY)

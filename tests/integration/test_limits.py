@@ -190,7 +190,8 @@ class TestHeldClients:
             assert (await refused.answer())[1] == b"hi"
 
             held.abort()
-            await soon(lambda: not proxy.registry.has("room"))
+            await soon(lambda: proxy._fanout.held == 1)
+            assert not proxy.registry.has("room")
             refused.send(ask)
             await soon(lambda: proxy.registry.has("room"))
 

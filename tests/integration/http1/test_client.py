@@ -438,10 +438,12 @@ async def test_first_byte_timeout(client: HttpClient) -> None:
     ended = asyncio.Event()
 
     async def script(peer: Raw) -> None:
-        await peer.until(b"\r\n\r\n")
-        peer.send(b"HTTP/1.1 200 OK\r\n")
-        await peer.rest()
-        ended.set()
+        try:
+            await peer.until(b"\r\n\r\n")  # on a busy machine the time is up before
+            peer.send(b"HTTP/1.1 200 OK\r\n")
+            await peer.rest()
+        finally:
+            ended.set()
 
     async with Backend(script) as backend:
         with pytest.raises(BackendError, match=r"no response head within 0\.01 s") as caught:
