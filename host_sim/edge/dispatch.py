@@ -40,8 +40,8 @@ class Dispatcher:
     async def __call__(self, request: Request, downstream: Downstream) -> None:
         """Answer a request, or see to it that somebody does."""
         number = {"request_id": request.trace.id}
-        url = f"{request.scheme}://{request.authority}{request.target}"
-        steps.debug("handling request %s %s", request.method, url, extra=number)
+        url = request.scheme, request.authority, request.target
+        steps.debug("handling request %s %s://%s%s", request.method, *url, extra=number)
         try:
             outcome = await self._sandboxes.run(request)
             steps.debug("response status: %d", _status(outcome), extra=number)

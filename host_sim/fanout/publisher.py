@@ -89,8 +89,10 @@ class Publisher:
         self._registry.publish(items)
 
     def _check_sizes(self, items: Sequence[Item], request: Request) -> None:
+        if self._tell_above is None:
+            return
         size = max((len(content) for item in items for content in _contents(item)), default=0)
-        if self._tell_above is None or size <= self._tell_above:
+        if size <= self._tell_above:
             return
         log.warning(
             "request %d: a message has %d bytes; production takes %d (told once)",
