@@ -19,15 +19,16 @@ from typing import BinaryIO, NamedTuple
 from grip.headers import Headers
 from host_sim.errors import BodyError
 
-__all__ = ["REPLAY_LIMIT", "SPILL_LIMIT", "Body", "close_soon"]
+__all__ = ["NO_TRAILERS", "REPLAY_LIMIT", "SPILL_LIMIT", "Body", "close_soon"]
+
+NO_TRAILERS = Headers()
+"""No fields after a body."""
 
 REPLAY_LIMIT = 8 << 20
 """Bytes of a body kept in memory for reading it again."""
 
 SPILL_LIMIT = 1 << 30
 """Bytes of a body kept in a file beyond those."""
-
-_NO_TRAILERS = Headers()
 
 _TOO_LARGE = "the body was too large to be kept for reading it again"
 
@@ -60,7 +61,7 @@ class _Tape:
         self.ended = source is None
         self.error: BaseException | None = None
         self.lock = asyncio.Lock()
-        self.trailers = _NO_TRAILERS
+        self.trailers = NO_TRAILERS
 
     @property
     def spilled(self) -> bool:
@@ -192,7 +193,7 @@ class Body:
             tape.error = error
             raise BodyError(str(error)) from _cause(error)
         if not piece:
-            tape.trailers = getattr(tape.source, "trailers", _NO_TRAILERS)
+            tape.trailers = getattr(tape.source, "trailers", NO_TRAILERS)
             tape.ended = True
         elif tape.sole_reader is None and tape.keep(piece):
             self._position += 1
@@ -233,7 +234,7 @@ class Body:
     @property
     def trailers(self) -> Headers:
         """Fields that came after the content; none before the end has been reached."""
-        return _NO_TRAILERS if self._bare else self._tape.trailers
+        return NO_TRAILERS if self._bare else self._tape.trailers
 
     @property
     def at_hand(self) -> tuple[bytes, ...] | None:

@@ -10,13 +10,12 @@ import collections
 from collections.abc import AsyncIterator, Callable
 
 from grip.headers import Headers
+from host_sim.body import NO_TRAILERS
 
 __all__ = ["READ_AHEAD", "Inbox"]
 
 READ_AHEAD = 64 << 10
 """Bytes taken from the socket ahead of the reader before reading pauses."""
-
-_NO_TRAILERS = Headers()
 
 
 class Inbox(AsyncIterator[bytes]):
@@ -35,7 +34,7 @@ class Inbox(AsyncIterator[bytes]):
         self._error: OSError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.size = 0
-        self.trailers = _NO_TRAILERS
+        self.trailers = NO_TRAILERS
 
     @property
     def full(self) -> bool:
@@ -54,7 +53,7 @@ class Inbox(AsyncIterator[bytes]):
             self.size += len(piece)
             self._wake()
 
-    def end(self, trailers: Headers = _NO_TRAILERS) -> None:
+    def end(self, trailers: Headers = NO_TRAILERS) -> None:
         """Say that the body is complete, and what fields came after it."""
         self.trailers = trailers
         self._ended = True

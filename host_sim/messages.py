@@ -13,11 +13,10 @@ from typing import Protocol
 import h11
 
 from grip.headers import Headers
-from host_sim.body import Body
+from host_sim.body import NO_TRAILERS, Body
 from host_sim.trace import Trace
 
 __all__ = [
-    "NO_TRAILERS",
     "Address",
     "Downstream",
     "Failed",
@@ -33,9 +32,6 @@ __all__ = [
     "Tunnel",
     "Upstream",
 ]
-
-NO_TRAILERS = Headers()
-"""No fields after a body."""
 
 type Address = tuple[str, int]
 """Host and port of a socket."""

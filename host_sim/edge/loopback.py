@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable
 
 from grip.headers import Headers
-from host_sim.body import Body
+from host_sim.body import NO_TRAILERS, Body
 from host_sim.edge.tunnels import tunnel_pair
 from host_sim.errors import BackendError, BackendFault
 from host_sim.inbox import READ_AHEAD, Inbox
-from host_sim.messages import NO_TRAILERS, Handler, Piece, Request, Response, Tunnel
+from host_sim.messages import Handler, Piece, Request, Response, Tunnel
 
 __all__ = ["Loopback", "LoopbackDownstream"]
 

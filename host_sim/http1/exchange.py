@@ -14,8 +14,9 @@ from typing import Protocol
 import h11
 
 from grip.headers import Headers
+from host_sim.body import NO_TRAILERS
 from host_sim.http1 import wire
-from host_sim.messages import NO_TRAILERS, Piece, Tunnel
+from host_sim.messages import Piece, Tunnel
 from host_sim.trace import Trace
 
 __all__ = ["Carrier", "Exchange"]

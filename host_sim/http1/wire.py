@@ -11,7 +11,8 @@ import h11
 
 from grip.errors import shorten
 from grip.headers import Headers
-from host_sim.messages import NO_TRAILERS, Request
+from host_sim.body import NO_TRAILERS
+from host_sim.messages import Request
 
 __all__ = [
     "CONNECTION_FIELDS",

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 from grip.headers import Headers
-from host_sim.body import Body
+from host_sim.body import NO_TRAILERS, Body
 from host_sim.fanout.delivery import Delivery
-from host_sim.messages import NO_TRAILERS, Piece, Request, Response, Tunnel
+from host_sim.messages import Piece, Request, Response, Tunnel
 
 __all__ = ["Clock", "Downstream", "Origin", "Sink", "reply"]
 

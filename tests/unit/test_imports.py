@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "host_sim.body": ("host_sim.errors", "grip.headers"),
     "host_sim.messages": ("host_sim.body", "host_sim.trace", "grip.headers"),
     "host_sim.config": ("host_sim.errors",),
-    "host_sim.inbox": ("grip.headers",),
+    "host_sim.inbox": ("host_sim.body", "grip.headers"),
     "host_sim.outbound": COMMON,
     "host_sim.http1": (*COMMON, "host_sim.outbound"),
     "host_sim.http2": (*COMMON, "host_sim.outbound"),

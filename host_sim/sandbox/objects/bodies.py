@@ -10,8 +10,7 @@ holds, which are known at their ends. Host contract §2.4.
 
 import collections
 
-from host_sim.body import Body
-from host_sim.messages import NO_TRAILERS
+from host_sim.body import NO_TRAILERS, Body
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.objects.filling import Filling
 from host_sim.sandbox.objects.headers import HeaderTable

@@ -8,8 +8,8 @@ import collections
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
+from host_sim.body import NO_TRAILERS
 from host_sim.errors import BodyError
-from host_sim.messages import NO_TRAILERS
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.waiting import Waiting
 

@@ -30,12 +30,12 @@ from grip.ws_over_http.events import (
     decode_events,
     encode_events,
 )
-from host_sim.body import Body
+from host_sim.body import NO_TRAILERS, Body
 from host_sim.errors import BackendError, BackendFault, BodyError
 from host_sim.fanout.forward import Forwarder
 from host_sim.fanout.registry import Registry
 from host_sim.fanout.websockets import MAX_UNSENT_BYTES, WebSockets
-from host_sim.messages import NO_TRAILERS, Piece, Request, Response
+from host_sim.messages import Piece, Request, Response
 from host_sim.trace import Trace
 from tests.support.waiting import PATIENCE_S, soon
 
