@@ -56,22 +56,26 @@ class Cache:
         if self._temporary is not None:
             self._temporary.cleanup()  # what is mapped stays
 
-    def path(self, component: Path, settings: str) -> Path:
-        """Return where the compiled form of a component belongs.
+    def paths(self, component: Path, *settings: str) -> list[Path]:
+        """Return where the compiled forms of a component belong.
 
         Args:
             component: file with the component.
-            settings: everything the engine was told.
+            settings: for each form, everything the engine was told.
 
         Raises:
             OSError: the component cannot be read.
         """
         with component.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+            content = hashlib.file_digest(file, "sha256")
         version = importlib.metadata.version("wasmtime")
-        for part in (version, settings, sys.platform, platform.machine()):
-            digest.update(b"\0" + part.encode())
-        return self.folder / (digest.hexdigest() + _SUFFIX)
+        found = []
+        for told in settings:
+            digest = content.copy()
+            for part in (version, told, sys.platform, platform.machine()):
+                digest.update(b"\0" + part.encode())
+            found.append(self.folder / (digest.hexdigest() + _SUFFIX))
+        return found
 
     def used(self, path: Path) -> None:
         """Note that a file was used, and delete those that were unused for longest."""

@@ -95,11 +95,12 @@ async def load(
     began = time.perf_counter()
     check(component)
     with Cache(folder or default_folder()) as cache:
-        paths, _ = await asyncio.gather(  # side by side: hashing and importing wasmtime
-            asyncio.to_thread(_paths, cache, component),
+        told = " ".join(SETTINGS)
+        (full, hasty), _ = await asyncio.gather(  # side by side: hashing and importing wasmtime
+            asyncio.to_thread(cache.paths, component, told, f"{told} {QUICK}"),
             asyncio.to_thread(importlib.import_module, "host_sim.sandbox.loading.linker"),
         )
-        path = paths[quick and not paths[False].exists()]
+        path = hasty if quick and not full.exists() else full
         link = functools.partial(_open, path, border, trap_unknown)
         ready = await asyncio.to_thread(link) if path.exists() else None
         cached = ready is not None
@@ -146,15 +147,6 @@ def check(component: Path) -> None:
             f"{component} is a core WebAssembly module, expected a component: "
             "build it with `make build` or `fastly compute build`"
         )
-
-
-def _paths(cache: Cache, component: Path) -> dict[bool, Path]:
-    """Return where the compiled form belongs, and the one that was compiled quickly."""
-    settings = " ".join(SETTINGS)
-    return {
-        quick: cache.path(component, f"{settings} {QUICK}" if quick else settings)
-        for quick in (False, True)
-    }
 
 
 def _open(
