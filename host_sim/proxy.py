@@ -83,11 +83,8 @@ class _Backends:
         route = self._routes.named(backend) or Route.parse(f"{backend}={backend}")
         if route.scheme == "test":
             return reply_to(request)
-        headers = request.headers
-        if route.host_header is not None:
-            headers = headers.replaced("Host", route.host_header)
         return await self._client.send(
-            dataclasses.replace(request, target=route.target(request.target), headers=headers),
+            route.adapted(request),
             backend=backend,
             host=route.host,
             port=route.port,

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Final
 
-from grip.headers import Headers
+from grip.headers import Headers, Pair
 from host_sim.body import Body
 from host_sim.errors import BackendError, BackendFault
 from host_sim.messages import Request, Response, Upstream
@@ -52,7 +52,6 @@ _NOT_FORWARDED: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
-        "x-forwarded-for",  # joined into one field
         "x-forwarded-proto",  # what a client says of its own connection is worth nothing
         "x-forwarded-protocol",
     }
@@ -130,17 +129,21 @@ class Forwarder:
             for value in headers.get_all("Connection")
             for name in value.split(",")
         } - {"host", "content-length"}
-        cleaned = headers.where(
-            lambda name: (
+        cleaned: list[Pair] = []
+        forwarded_for: list[str] = []
+        for field in headers:
+            name = field[0].lower()
+            if name == "x-forwarded-for":
+                forwarded_for.append(field[1])
+            elif (
                 name not in _NOT_FORWARDED
                 and name not in nominated
                 and (trusted or not name.startswith("grip-"))
-            )
-        )
-        forwarded_for = headers.get_all("X-Forwarded-For")
+            ):
+                cleaned.append(field)
         if forwarded_for:
-            cleaned = cleaned.plus(("X-Forwarded-For", ", ".join(forwarded_for)))
-        return cleaned
+            cleaned.append(("X-Forwarded-For", ", ".join(forwarded_for)))
+        return Headers(cleaned)
 
     async def send(
         self,
@@ -163,17 +166,16 @@ class Forwarder:
         """
         cleaned = self.clean(request.headers) if headers is None else headers
         signed = cleaned.plus(("Grip-Sig", self._sign()), ("Grip-Feature", FEATURES))
-        return await self._send(
-            dataclasses.replace(
-                request,
-                method=request.method if method is None else method,
-                target=request.target if target is None else target,
-                headers=self._forwarded.told(signed, request),
-                body=request.body if body is None else body,
-                hops=request.hops + 1,
-            ),
-            backend,
+        # Trailers stay behind: they are not cleaned, and a backend may take them for headers.
+        sent = dataclasses.replace(
+            request,
+            method=request.method if method is None else method,
+            target=request.target if target is None else target,
+            headers=self._forwarded.told(signed, request),
+            body=(request.body if body is None else body).bare(),
+            hops=request.hops + 1,
         )
+        return await self._send(sent, backend)
 
     async def relay(self, request: Request, backend: str) -> Response:
         """Send the request of a trusted proxy, which has signed it and will obey the reply (§2.1).
@@ -182,12 +184,12 @@ class Forwarder:
             BackendError: there is no response head, or none in time.
         """
         headers = self.clean(request.headers, trusted=True)
-        sent = dataclasses.replace(request, headers=headers, hops=request.hops + 1)
+        sent = dataclasses.replace(
+            request, headers=headers, body=request.body.bare(), hops=request.hops + 1
+        )
         return await self._send(sent, backend)
 
     async def _send(self, sent: Request, backend: str) -> Response:
-        # Trailers stay behind: they are not cleaned, and a backend may take them for headers.
-        sent = dataclasses.replace(sent, body=sent.body.bare())
         try:
             async with asyncio.timeout(self.timeout_s):
                 return await self._upstream.send(sent, backend)

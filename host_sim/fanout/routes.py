@@ -88,6 +88,14 @@ class Route:
         rest = self.prefix + target[self.cut :]
         return rest if rest.startswith(("/", "*")) else f"/{rest}"
 
+    def adapted(self, request: Request) -> Request:
+        """Return a request as the backend gets it; most routes change nothing."""
+        if self.host_header is not None:
+            headers = request.headers.replaced("Host", self.host_header)
+            request = dataclasses.replace(request, headers=headers)
+        target = self.target(request.target)
+        return request if target == request.target else dataclasses.replace(request, target=target)
+
 
 class Routes:
     """The routes of a proxy."""
@@ -105,6 +113,7 @@ class Routes:
         self._routes = tuple(routes)
         self._by_name = {route.name: route for route in self._routes}
         self._clients_choose = by_name
+        self._for_hosts = any(route.for_host is not None for route in self._routes)
         if not self._routes:
             raise ConfigError("expected at least one route, got none")
         if len(self._by_name) < len(self._routes):
@@ -128,7 +137,9 @@ class Routes:
         if name is not None:
             named = self._by_name.get(name)
             return named if named is not None and path.startswith(named.for_path) else None
-        host = (urlsplit(f"//{request.authority}").hostname or "").lower()
+        host = ""
+        if self._for_hosts:
+            host = (urlsplit(f"//{request.authority}").hostname or "").lower()
         fitting = [route for route in self._routes if route.takes(host, path)]
         return max(
             fitting,
