@@ -14,11 +14,14 @@ from host_sim.body import Body
 from host_sim.errors import BackendFault, BodyError
 from host_sim.http1 import wire
 from host_sim.http1.tunnel import SocketTunnel
-from host_sim.inbox import Inbox
+from host_sim.inbox import READ_AHEAD, Inbox
 from host_sim.messages import Request, Response
 from host_sim.outbound import Failure, Outbound
 
 __all__ = ["ClientConnection", "Pool"]
+
+# Guests see framing fields as they came; whoever frames the body anew leaves them out.
+_NOT_KEPT = wire.CONNECTION_FIELDS - wire.FRAMING_FIELDS
 
 
 class Pool(Protocol):
@@ -69,11 +72,14 @@ class ClientConnection(Outbound):
         self._silent = True
         self._head = asyncio.get_running_loop().create_future()
         try:
-            self._send(wire.request_event(request))
-            if request.body.length == 0:
-                self._send(h11.EndOfMessage())
-            else:
+            head = self._http.send(wire.request_event(request))
+            content = _at_hand(request.body)
+            if content is None:
+                self._write(head)
                 self._upload = asyncio.create_task(self._send_body(request.body))
+            else:
+                body = self._http.send(h11.Data(data=content)) if content else b""
+                self._write(head + body + self._http.send(h11.EndOfMessage()))
             return await self._head
         except BaseException:  # cancellation too: half a request cannot be taken back
             self.abort()
@@ -101,8 +107,10 @@ class ClientConnection(Outbound):
         self._upload = None
         self._settle()
 
-    def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
+    def _send(self, event: h11.Data | h11.EndOfMessage) -> None:
+        self._write(self._http.send(event))
+
+    def _write(self, data: bytes) -> None:
         if data and self._transport is not None:
             self._transport.write(data)
 
@@ -136,22 +144,22 @@ class ClientConnection(Outbound):
                     return
 
     def _begin(self, event: h11.Response) -> None:
-        size = wire.head_size(b"HTTP/1.1 200", event.reason, headers=event.headers)
+        fields = event.headers.raw_items()
+        size = wire.head_size(b"HTTP/1.1 200", event.reason, fields=fields)
         if size > self._pool.max_head_bytes:
             limit = self._pool.max_head_bytes
             self._break(
                 BackendFault.INVALID, f"expected a head of at most {limit} bytes, got {size}"
             )
             return
-        headers = Headers.from_wire(event.headers.raw_items())
         if wire.bodiless(self._method, event.status_code):
             body = Body.of(b"")
         else:
             self._inbox = Inbox(self._demand, self.abort)
-            body = Body(self._inbox, wire.response_length(event.headers))
-        # Guests see framing fields as they came; whoever frames the body anew leaves them out.
-        kept = headers.without(*(wire.CONNECTION_FIELDS - {"content-length", "transfer-encoding"}))
-        self._answer(self._response(event, kept, body))
+            chunked, length = wire.framing(fields)
+            body = Body(self._inbox, None if chunked else length)
+        headers = Headers.from_wire(fields).without(*_NOT_KEPT)
+        self._answer(self._response(event, headers, body))
 
     def _response(
         self,
@@ -247,3 +255,12 @@ class ClientConnection(Outbound):
         self._transport = None
         self._break(BackendFault.CLOSED, str(exc or "the connection was closed"))
         self._pool.lost(self)
+
+
+def _at_hand(body: Body) -> bytes | None:
+    """Return a short body that can go out with the head, None for one that has to be waited for."""
+    pieces = body.at_hand
+    if pieces is None or body.length is None or body.length > READ_AHEAD:
+        return None
+    content = b"".join(pieces)
+    return content if len(content) == body.length else None

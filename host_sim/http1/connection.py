@@ -183,14 +183,14 @@ class Connection(asyncio.Protocol):
         if self._half_closed:  # it was sent together with the request before it
             self._restart_timer(HALF_CLOSED_S, self._check_half_closed)
         method, target = event.method.decode("ascii"), event.target.decode("ascii")
-        headers = Headers.from_wire(event.headers.raw_items())
+        fields = event.headers.raw_items()
+        headers = Headers.from_wire(fields)
         trace = Trace(method=method, target=target)
         exchange = Exchange(self, method, trace, http_1_0=event.http_version == b"1.0")
         self._exchange = exchange
         try:
-            wire.check_request(event, self._owner.max_head_bytes)
-            own = "{}:{}".format(*self._owner.address)
-            authority, target = wire.split_target(target, headers.get("host"), own)
+            wire.check_request(event, fields, self._owner.max_head_bytes)
+            authority, target = wire.split_target(target, headers.get("host"), self._owner.address)
         except wire.Refusal as refusal:
             trace.note = refusal.detail
             self._refuse(exchange, refusal)
@@ -202,16 +202,16 @@ class Connection(asyncio.Protocol):
             authority=authority,
             target=target,
             headers=headers,
-            body=self._body(event.headers),
+            body=self._body(fields),
             client=self._peer,
             server=self._owner.address,
             trace=trace,
         )
         self._task = self._owner.run(self._handle(request, exchange))
 
-    def _body(self, headers: wire.Pairs) -> Body:
-        length = wire.body_length(headers)
-        if length == 0:
+    def _body(self, fields: wire.Pairs) -> Body:
+        chunked, length = wire.framing(fields)
+        if not chunked and not length:
             return Body.of(b"")
         self._inbox = Inbox(self._demand)
         return Body(self._inbox, length, keep=REPLAY_LIMIT, spill=SPILL_LIMIT)

@@ -5,40 +5,40 @@ taken off here, in one place (RFC 9110 §7.6.1, RFC 9112 §6).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import h11
 
 from grip.errors import shorten
 from grip.headers import Headers
 from host_sim.body import NO_TRAILERS
-from host_sim.messages import Request
+from host_sim.messages import Address, Request
 
 __all__ = [
     "CONNECTION_FIELDS",
+    "FRAMING_FIELDS",
     "Pairs",
     "Refusal",
     "bodiless",
-    "body_length",
     "check_request",
-    "content_length",
     "decode",
     "encode",
+    "framing",
     "head_size",
     "request_event",
     "response_event",
-    "response_length",
     "split_target",
     "trailers_event",
     "trailers_of",
 ]
 
-type Pairs = Iterable[tuple[bytes, bytes]]
-"""Fields as h11 gives them: names in lower case."""
+type Pairs = Sequence[tuple[bytes, bytes]]
+"""Fields of a head that h11 has checked, as they came."""
 
-CONNECTION_FIELDS = frozenset(
-    {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"}
-)
+FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
+"""Lower-case names of the fields that say where a body ends."""
+
+CONNECTION_FIELDS = FRAMING_FIELDS | {"connection", "keep-alive", "proxy-connection"}
 """Lower-case names of the fields that a relay makes itself."""
 
 _NOT_AFTER_A_BODY = CONNECTION_FIELDS | {"expect", "host", "te", "trailer", "upgrade"}
@@ -75,56 +75,50 @@ class Refusal(Exception):  # noqa: N818  it is an answer, not a fault of ours
         self.detail = detail
 
 
-def check_request(request: h11.Request, max_bytes: int) -> None:
+def check_request(request: h11.Request, fields: Pairs, max_bytes: int) -> None:
     """Refuse what h11 lets pass and we do not serve.
 
     Args:
         request: a request head.
+        fields: its fields.
         max_bytes: how long it may be on the wire; h11 looks at that only while it is incomplete.
 
     Raises:
         Refusal: it is too long, of another version, ambiguous, or asks for a tunnel to elsewhere.
     """
-    size = head_size(request.method, request.target, b"HTTP/1.1", headers=request.headers)
+    size = head_size(request.method, request.target, b"HTTP/1.1", fields=fields)
     if size > max_bytes:
         raise Refusal(431, f"expected a head of at most {max_bytes} bytes, got {size}")
     if request.http_version not in (b"1.0", b"1.1"):
         raise Refusal(505, "expected HTTP/1.0 or HTTP/1.1")
     if request.method == b"CONNECT":
         raise Refusal(501, "this is not a forward proxy")
-    names = {name for name, _ in request.headers}
-    if b"transfer-encoding" in names:  # RFC 9112 §6.1: what two parsers may read in two ways
-        if b"content-length" in names:
+    chunked, length = framing(fields)
+    if chunked:  # RFC 9112 §6.1: what two parsers may read in two ways
+        if length is not None:
             raise Refusal(400, "expected Content-Length or Transfer-Encoding, got both")
         if request.http_version == b"1.0":
             raise Refusal(400, "expected no Transfer-Encoding in HTTP/1.0")
 
 
-def body_length(headers: Pairs) -> int | None:
-    """Return the length of a request's body in bytes, None when it is chunked."""
-    if any(name == b"transfer-encoding" for name, _ in headers):
-        return None
-    return content_length(headers) or 0
+def framing(fields: Pairs) -> tuple[bool, int | None]:
+    """Return whether a body is chunked, and its `Content-Length`, which h11 has checked."""
+    chunked, length = False, None
+    for name, value in fields:
+        match name.lower():
+            case b"content-length":
+                length = int(value)
+            case b"transfer-encoding":
+                chunked = True
+    return chunked, length
 
 
-def content_length(headers: Pairs) -> int | None:
-    """Return the value of `Content-Length`, which h11 has checked, or None."""
-    return next((int(value) for name, value in headers if name == b"content-length"), None)
-
-
-def head_size(*line: bytes, headers: Pairs) -> int:
+def head_size(*line: bytes, fields: Pairs) -> int:
     """Return how long a head is on the wire in bytes, less optional white space."""
-    fields = sum(len(name) + len(value) + 4 for name, value in headers)
-    return sum(len(part) + 1 for part in line) + fields
-
-
-def response_length(headers: Pairs) -> int | None:
-    """Return the length of a response's body in bytes, None when its end tells (§6.3)."""
-    return (
-        None
-        if any(name == b"transfer-encoding" for name, _ in headers)
-        else content_length(headers)
-    )
+    size = 0
+    for name, value in fields:
+        size += len(name) + len(value) + 4
+    return sum(map(len, line)) + len(line) + size
 
 
 def bodiless(method: str, status: int) -> bool:
@@ -192,18 +186,18 @@ def trailers_event(trailers: Headers) -> h11.EndOfMessage:
     return h11.EndOfMessage(headers=kept.to_wire())
 
 
-def split_target(target: str, host: str | None, own: str) -> tuple[str, str]:
+def split_target(target: str, host: str | None, own: Address) -> tuple[str, str]:
     """Return authority, and path with query, of a request target (RFC 9112 §3.2).
 
     Args:
         target: as received.
         host: value of `Host`, which an absolute target overrides.
-        own: authority for a request that names none (HTTP/1.0).
+        own: where the listener is, for a request that names no host (HTTP/1.0).
 
     Raises:
         Refusal: this is no target for an origin server, or the host is not one.
     """
-    authority, path = own if host is None else host, target
+    authority, path = "{}:{}".format(*own) if host is None else host, target
     scheme, separator, rest = target.partition("://")
     if separator and scheme.lower() in ("http", "https"):
         end = min(at for at in (rest.find("/"), rest.find("?"), len(rest)) if at >= 0)
