@@ -42,7 +42,8 @@ class HttpClient:
         self._keep_idle_s = keep_idle_s
         self._keys: dict[ClientConnection, _Key] = {}
         self._idle: dict[_Key, list[ClientConnection]] = {}
-        self._timers: dict[ClientConnection, asyncio.TimerHandle] = {}
+        self._idle_from: dict[ClientConnection, float] = {}  # the one idle for longest first
+        self._sweeper: asyncio.TimerHandle | None = None  # one for all that are idle
         self._closing: asyncio.Event | None = None  # set when the last connection has ended
 
     async def send(
@@ -82,9 +83,12 @@ class HttpClient:
             BackendError: there is no response head.
         """
         key = (host, port, tls, server_hostname)
+        asking = self._ask(request, key, connect_timeout_s, between_bytes_timeout_s)
         try:
+            if first_byte_timeout_s is None:
+                return await asking
             async with asyncio.timeout(first_byte_timeout_s):
-                return await self._ask(request, key, connect_timeout_s, between_bytes_timeout_s)
+                return await asking
         except TimeoutError:  # ours: what the sockets raise comes as a Failure
             detail = f"no response head within {first_byte_timeout_s:g} s"
             raise BackendError(backend, BackendFault.TIMEOUT, detail) from None
@@ -96,6 +100,8 @@ class HttpClient:
     async def close(self) -> None:
         """Close every connection, also those whose response is still being read."""
         self._closing = asyncio.Event()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         if self._keys:
             for connection in list(self._keys):
                 connection.abort()
@@ -141,7 +147,7 @@ class HttpClient:
         kept = self._idle.get(key, [])
         while kept:
             connection = kept.pop()
-            self._timers.pop(connection).cancel()
+            self._idle_from.pop(connection, None)
             if connection.usable:
                 return connection
         return None
@@ -155,17 +161,30 @@ class HttpClient:
             return
         self._idle.setdefault(self._keys[connection], []).append(connection)
         loop = asyncio.get_running_loop()
-        self._timers[connection] = loop.call_later(self._keep_idle_s, connection.abort)
+        self._idle_from[connection] = loop.time()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._keep_idle_s, self._sweep)
 
     def lost(self, connection: ClientConnection) -> None:
         """Hear that a connection has ended."""
         key = self._keys.pop(connection, None)
         if self._closing is not None and not self._keys:
             self._closing.set()
-        timer = self._timers.pop(connection, None)
-        if timer is not None:
-            timer.cancel()
+        self._idle_from.pop(connection, None)
         if key is not None and connection in self._idle.get(key, ()):
             self._idle[key].remove(connection)
             if not self._idle[key]:
                 del self._idle[key]
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, and look again when the next one may be."""
+        self._sweeper = None
+        loop = asyncio.get_running_loop()
+        while self._idle_from:
+            connection, since = next(iter(self._idle_from.items()))
+            due = since + self._keep_idle_s
+            if due > loop.time():
+                self._sweeper = loop.call_at(due, self._sweep)
+                return
+            del self._idle_from[connection]
+            connection.abort()
