@@ -266,6 +266,8 @@ class Body:
         """
         if self.length is not None and self.length > limit:
             return None
+        if self.at_hand is not None:  # so there is nothing to wait for
+            return await self._whole(limit)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._whole(limit)

@@ -56,7 +56,7 @@ async def pass_on(response: Response, downstream: Downstream, trace: Trace) -> N
     body = response.body
     downstream.send_head(response.status, response.reason, response.headers, body.length)
     try:
-        async for piece in body:
+        while piece := await body.read():
             downstream.write(piece)
             await downstream.drain()
             if downstream.closed:

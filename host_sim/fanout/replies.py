@@ -100,6 +100,8 @@ async def understand(
 
 
 async def _check_size(asked: Request) -> None:
+    if asked.body.length == 0:
+        return
     with contextlib.suppress(BodyError):  # more than is kept, so more than that
         if await asked.body.replay().whole(MAX_INSTRUCTED_BYTES) is not None:
             return

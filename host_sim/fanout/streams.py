@@ -79,7 +79,7 @@ class Stream:
 
     async def _relay(self, body: Body) -> None:
         try:
-            async for piece in body:
+            while piece := await body.read():
                 self._handle(hold.Data(piece))
                 if self._machine.state is State.OVER:  # the client reads too slowly
                     return
