@@ -7,6 +7,7 @@ client's request, so that what a guest printed can be told from what another one
 import json
 import logging
 import sys
+import time
 from typing import TextIO
 
 from host_sim.trace import Trace
@@ -26,6 +27,9 @@ def install(*, json_lines: bool, verbose: int, stream: TextIO | None = None) -> 
         stream: where to write.
     """
     stream = stream or sys.stderr
+    logging.logThreads = logging.logProcesses = False  # no line says them, and each costs time
+    logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # typeshed does not know it
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if json_lines else _LineFormatter(stream.isatty()))
     root = logging.getLogger("host_sim")
@@ -52,12 +56,14 @@ class _LineFormatter(logging.Formatter):
     """A line for people: time, number of the request, what happened."""
 
     def __init__(self, colour: bool) -> None:
-        super().__init__(datefmt="%H:%M:%S")
+        super().__init__()
         self._colour = colour
+        self._second = -1
+        self._clock = ""
 
     def format(self, record: logging.LogRecord) -> str:
         trace = getattr(record, "trace", None)
-        when = self.formatTime(record, self.datefmt)
+        when = self._when(int(record.created))
         if isinstance(trace, Trace):
             status = str(trace.status) if trace.status is not None else "---"
             text = (
@@ -72,6 +78,13 @@ class _LineFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             text += "\n" + self.formatException(record.exc_info)
         return f"{when} {text}"
+
+    def _when(self, second: int) -> str:
+        """Return the time of day, made once for all lines of a second."""
+        if second != self._second:
+            self._clock = time.strftime("%H:%M:%S", time.localtime(second))
+            self._second = second
+        return self._clock
 
     def _paint(self, status: str) -> str:
         if not self._colour:

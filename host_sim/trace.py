@@ -51,4 +51,7 @@ class Trace:
         self._told = True
         self.elapsed_ms = (time.perf_counter() - self._started) * 1000
         level = logging.DEBUG if self.internal else logging.INFO
-        _access.log(level, "%s %s", self.method, self.target, extra={"trace": self})
+        if _access.isEnabledFor(level):
+            # Not `log`, which would look through the stack for the line that called it.
+            about = (_access.name, level, "", 0, "%s %s", (self.method, self.target), None)
+            _access.handle(_access.makeRecord(*about, extra={"trace": self}))
