@@ -66,12 +66,16 @@ class State(enum.Enum):
 
 
 class StreamHold:
-    """One stream; see the module for its life and `RULES` for the table of its transitions."""
+    """One stream; see the module for its life and `RULES` for the table of its transitions.
+
+    Attributes:
+        state: where it is.
+        appended_at: when the last item was appended or keep-alive data sent, on the caller's clock.
+    """
 
     __slots__ = (
         "_at",
         "_beat_delay",
-        "_beat_from",
         "_failures",
         "_incoming",
         "_keep_alive",
@@ -84,6 +88,7 @@ class StreamHold:
         "_silent",
         "_subscriptions",
         "_unfiltered",
+        "appended_at",
         "state",
     )
 
@@ -99,7 +104,7 @@ class StreamHold:
         self._subscriptions = Subscriptions()
         self._queue: list[Published] = []
         self._keep_alive: KeepAlive | None = None
-        self._beat_from = 0.0  # keep-alive data is due `_beat_delay` seconds after this
+        self.appended_at = 0.0  # keep-alive data is due `_beat_delay` seconds after this
         self._beat_delay = math.inf
         self._failures = 0
         self._retry_at = math.inf
@@ -122,8 +127,21 @@ class StreamHold:
         return None if due == math.inf else due
 
     @property
+    def plain(self) -> bool:
+        """Whether content that is sent to all would be appended here as it is, and nothing else.
+
+        Until the next event a driver may then append it without asking, if it sets `appended_at`.
+        """
+        return (
+            self.state is State.HOLDING
+            and self._silent is None
+            and (self._keep_alive is None or self._keep_alive.mode is KeepAliveMode.IDLE)
+            and self._subscriptions.plain
+        )
+
+    @property
     def _beat_at(self) -> float:
-        return self._beat_from + self._beat_delay
+        return self.appended_at + self._beat_delay
 
     def handle(self, event: Event, now: float) -> Sequence[Action]:
         """Take an event and return what to do about it, in order.
@@ -282,7 +300,7 @@ class StreamHold:
         except RemoteProtocolError as error:
             return (self._finish(str(error)),)
         if self._keep_alive is not None and self._keep_alive.mode is KeepAliveMode.IDLE:
-            self._beat_from = now
+            self.appended_at = now
         if self._silent is not None:
             self._silent.discard(item.channel)
             if not self._silent:
@@ -292,7 +310,7 @@ class StreamHold:
     # Time.
 
     def _start_beat(self, now: float, chance: float) -> None:
-        self._beat_from = now
+        self.appended_at = now
         self._beat_delay = self._keep_alive.timeout_s - chance if self._keep_alive else math.inf
 
     def _ticked(self, event: Tick, now: float) -> Sequence[Action]:

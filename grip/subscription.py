@@ -48,6 +48,11 @@ class Subscriptions:
         )
 
     @property
+    def plain(self) -> bool:
+        """Whether every item is for this subscriber, as it is: no filters, and at no id."""
+        return all(one.prev_id is None and not one.filters for one in self._channels.values())
+
+    @property
     def filters_reply(self) -> bool:
         """Whether `filter_reply` needs the body of the reply whole."""
         return filters.changes_reply(self._filters)

@@ -29,6 +29,7 @@ __all__ = [
     "Responded",
     "Response",
     "SandboxRunner",
+    "Sink",
     "Tunnel",
     "Upstream",
 ]
@@ -116,6 +117,16 @@ class Piece:
         return framed
 
 
+class Sink(Protocol):
+    """The transport below a `Downstream` or a `Tunnel`, with these names in asyncio."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes have been written and not yet taken."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send bytes."""
+
+
 class Downstream(Protocol):
     """The client's side of one request: where its answer goes.
 
@@ -130,6 +141,14 @@ class Downstream(Protocol):
     @property
     def buffered(self) -> int:
         """Bytes written and not yet taken by the client's connection."""
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where chunks that are framed already may be written past this object.
+
+        None where the answer does not consist of chunks. Good until the client has gone or the
+        answer is complete.
+        """
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call `callback` as soon as the client goes before the answer is complete."""
@@ -166,6 +185,13 @@ class Tunnel(Protocol):
     @property
     def buffered(self) -> int:
         """Bytes written and not yet taken by the peer's connection."""
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where bytes may be written past this object until it is closed or the peer has gone.
+
+        None where that cannot be.
+        """
 
     def start(self, on_data: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
         """Deliver bytes to `on_data`, first those that came with the head; then `on_gone`, once."""

@@ -84,6 +84,15 @@ class WebSocketSession:
         return self._client.beats_when_idle
 
     @property
+    def plain(self) -> bool:
+        """Whether a message that is sent to all goes to this client as it is, and nothing else.
+
+        Until the next event a driver may then send it without asking.
+        """
+        filtered = any(self._client.subscriptions.values())
+        return self.state is State.OPEN and not filtered and not self.wants_deliveries
+
+    @property
     def subscriptions(self) -> Mapping[str, tuple[str, ...]]:
         """The channels of the client, each with its filters in order."""
         return self._client.subscriptions

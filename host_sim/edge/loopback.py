@@ -87,6 +87,10 @@ class LoopbackDownstream:
         """Bytes written and not yet read."""
         return self._inbox.size
 
+    @property
+    def sink(self) -> None:
+        """None: there are no chunks here."""
+
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call `callback` as soon as nobody reads on before the answer is complete."""
         if not self._over:

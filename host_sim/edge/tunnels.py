@@ -120,6 +120,10 @@ class _End:
         """Bytes that the other end has not taken yet."""
         return self._outgoing.size
 
+    @property
+    def sink(self) -> None:
+        """None: there is no transport here."""
+
     def start(self, on_data: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
         """Deliver bytes to `on_data`; then `on_gone`, once."""
         self._incoming.read(on_data, on_gone)

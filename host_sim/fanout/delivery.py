@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 
 from grip import filters
 from grip.hold import Published
-from grip.items import Item, MessageType
+from grip.items import Action, Item, MessageType
 from host_sim.messages import Piece
 
 __all__ = ["OPCODES", "Delivery"]
@@ -31,12 +31,37 @@ class Delivery:
 
     Attributes:
         item: the item as published.
+        at: when it is delivered, in seconds on the proxy's clock.
         published: the event it is to holds.
     """
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, at: float = 0.0) -> None:
         self.item = item
+        self.at = at
         self.published = Published(item)
+
+    @functools.cached_property
+    def common_chunk(self) -> bytes:
+        """The chunk for every stream without filters and ids of its own; empty if there is none.
+
+        There is none if the item does something else to some, or says which filters it counts on.
+        """
+        stream = self.item.http_stream
+        if stream is None or stream.action is not Action.SEND or stream.content_filters is not None:
+            return b""
+        return self.stream.chunk
+
+    @functools.cached_property
+    def common_frame(self) -> bytes:
+        """The frame for every WebSocket without filters, likewise."""
+        message = self.item.ws_message
+        if (
+            message is None
+            or message.action is not Action.SEND
+            or message.content_filters is not None
+        ):
+            return b""
+        return self.frame
 
     @functools.cached_property
     def stream(self) -> Piece:

@@ -141,7 +141,8 @@ class Registry:
         subscribers = self._channels.get(channel)
         if subscribers is None:
             return
-        delivery = Delivery(item)
+        assert self._clock is not None
+        delivery = Delivery(item, self._clock.time())
         for subscriber in tuple(subscribers):  # any of them may leave, or make others leave
             if subscriber in subscribers:
                 try:

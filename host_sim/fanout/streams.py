@@ -19,7 +19,7 @@ from host_sim.fanout.client import Client, Room
 from host_sim.fanout.delivery import Delivery
 from host_sim.fanout.links import url_of
 from host_sim.fanout.replies import Instructed, understand
-from host_sim.messages import Piece
+from host_sim.messages import Piece, Sink
 
 __all__ = ["MAX_BUFFERED", "Stream"]
 
@@ -34,7 +34,7 @@ MAX_BUFFERED: Final = 1 << 20
 class Stream:
     """A client that gets a response without end."""
 
-    __slots__ = ("_alarm", "_machine", "_room", "client")
+    __slots__ = ("_alarm", "_machine", "_room", "_sink", "client")
 
     def __init__(self, room: Room, client: Client) -> None:
         """Take over `client`, whose request has just been answered by its backend."""
@@ -42,6 +42,7 @@ class Stream:
         self._room = room
         self._machine = StreamHold(url_of(client.request))
         self._alarm = Alarm(room.clock, self._tick)
+        self._sink: Sink | None = None  # there while nobody has to be asked about what is for all
         # Links have nothing of the client's request but where it went, so let go of the rest.
         client.request = dataclasses.replace(client.request, headers=Headers(), body=_NO_BODY)
         room.take(client, self)
@@ -57,6 +58,11 @@ class Stream:
 
     def deliver(self, channel: str, delivery: Delivery) -> None:  # noqa: ARG002 - as `Subscriber`
         """Take an item."""
+        sink, chunk = self._sink, delivery.common_chunk
+        if sink is not None and chunk and sink.get_write_buffer_size() <= MAX_BUFFERED:
+            sink.write(chunk)
+            self._machine.appended_at = delivery.at  # and the timer is due no earlier than before
+            return
         actions = self._machine.handle(delivery.published, self._room.clock.time())
         if actions is hold.AS_PUBLISHED:
             self._write(delivery.stream)  # and the timer is due no earlier than before
@@ -120,6 +126,7 @@ class Stream:
 
     def _settle(self) -> None:
         """Set the timer as the machine has it, or leave."""
+        self._sink = self.client.downstream.sink if self._machine.plain else None
         if self._machine.state is not State.OVER:
             self._alarm.set(self._machine.deadline)
         elif self.client.hold is self:

@@ -39,7 +39,7 @@ from host_sim.fanout.handshake import (
     switching_headers,
 )
 from host_sim.fanout.registry import Registry
-from host_sim.messages import Downstream, Request, Response, Tunnel
+from host_sim.messages import Downstream, Request, Response, Sink, Tunnel
 
 __all__ = ["MAX_UNSENT_BYTES", "WebSocket", "WebSockets"]
 
@@ -124,7 +124,7 @@ class WebSocket:
 
     __slots__ = (
         "_accepted", "_alarm", "_backend", "_downstream", "_extensions", "_over", "_paused",
-        "_reader", "_request", "_session", "_sockets", "_task", "_tunnel",
+        "_reader", "_request", "_session", "_sink", "_sockets", "_task", "_tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -144,6 +144,7 @@ class WebSocket:
         self._session = WebSocketSession(str(uuid.uuid4()))
         self._alarm: Alarm | None = None  # made when there is something to wait for
         self._task: asyncio.Task[None] | None = None  # while a request is under way
+        self._sink: Sink | None = None  # there while nobody has to be asked about what is for all
         self._over = False
 
     async def open(self) -> None:
@@ -162,6 +163,10 @@ class WebSocket:
 
     def deliver(self, channel: str, delivery: Delivery) -> None:
         """Take an item of a channel."""
+        sink, frame = self._sink, delivery.common_frame
+        if sink is not None and frame and sink.get_write_buffer_size() <= MAX_UNSENT_BYTES:
+            sink.write(frame)
+            return
         message = delivery.item.ws_message
         if message is None:
             return
@@ -295,6 +300,7 @@ class WebSocket:
             trace = self._request.trace
             trace.hold, trace.channels = "websocket", tuple(session.subscriptions)
             trace.emit()
+        self._sink = self._tunnel.sink if self._tunnel is not None and session.plain else None
         if session.state is State.OVER:
             self._retire()
             return

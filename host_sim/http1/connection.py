@@ -26,7 +26,7 @@ from host_sim.http1 import wire
 from host_sim.http1.exchange import Exchange
 from host_sim.http1.tunnel import SocketTunnel
 from host_sim.inbox import READ_AHEAD, Inbox
-from host_sim.messages import Address, Handler, Request, Tunnel
+from host_sim.messages import Address, Handler, Request, Sink, Tunnel
 from host_sim.trace import Trace
 
 __all__ = ["HALF_CLOSED_S", "Connection", "Owner"]
@@ -250,6 +250,11 @@ class Connection(asyncio.Protocol):
     def buffered(self) -> int:
         """Bytes written and not yet sent."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    @property
+    def sink(self) -> Sink | None:
+        """The transport, while there is one."""
+        return self._transport
 
     @property
     def closing(self) -> bool:

@@ -16,7 +16,7 @@ import h11
 from grip.headers import Headers
 from host_sim.body import NO_TRAILERS
 from host_sim.http1 import wire
-from host_sim.messages import Piece, Tunnel
+from host_sim.messages import Piece, Sink, Tunnel
 from host_sim.trace import Trace
 
 __all__ = ["Carrier", "Exchange"]
@@ -34,6 +34,10 @@ class Carrier(Protocol):
     @property
     def closing(self) -> bool:
         """Whether the connection is to be closed after this answer."""
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where bytes that are framed already are written to."""
 
     def send(self, event: h11.Event) -> None:
         """Write what h11 makes of `event`."""
@@ -96,6 +100,14 @@ class Exchange:
     def buffered(self) -> int:
         """Bytes written and not yet taken by the client's connection."""
         return 0 if self._over else self._carrier.buffered
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where chunks that are framed already may be written; see `messages.Downstream`."""
+        # h11 hears of the head and of the end only. Its chunked writer keeps no state between
+        # pieces, so a chunk that was framed once for all clients may pass it by.
+        chunked = self._framing is _Framing.CHUNKED and not self._over
+        return self._carrier.sink if chunked else None
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call `callback` as soon as the client goes before the answer is complete."""
@@ -163,8 +175,6 @@ class Exchange:
             return
         match self._framing:
             case _Framing.CHUNKED if isinstance(data, Piece):
-                # h11 hears of the head and of the end only. Its chunked writer keeps no state
-                # between pieces, so a chunk that was framed once for all clients may pass it by.
                 self._carrier.write(data.chunk)
             case _Framing.CHUNKED | _Framing.UNTIL_CLOSE:
                 self._carrier.send(h11.Data(data=content))

@@ -8,6 +8,8 @@ protocols that come here (WebSocket) have a closing handshake of their own.
 import asyncio
 from collections.abc import Callable
 
+from host_sim.messages import Sink
+
 __all__ = ["SocketTunnel"]
 
 
@@ -48,6 +50,11 @@ class SocketTunnel(asyncio.Protocol):
     def buffered(self) -> int:
         """Bytes written and not yet taken by the peer's connection."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    @property
+    def sink(self) -> Sink | None:
+        """The transport, while there is one."""
+        return self._transport
 
     def start(self, on_data: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
         """Deliver bytes to `on_data`, first those that came with the head; then `on_gone`, once."""

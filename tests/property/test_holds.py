@@ -141,3 +141,31 @@ def test_tick_at_the_deadline_moves_it(events: list[tuple[object, float]]) -> No
             now = max(now, stream.deadline)
             stream.handle(hold.Tick(0.5), now)
             assert stream.deadline is None or stream.deadline > now
+
+
+@given(
+    instructs(HoldMode.STREAM),
+    st.lists(st.tuples(STREAM_EVENTS, PASSING), max_size=10),
+    st.sampled_from(["room", "hall"]),
+)
+def test_plain_stream_appends_what_is_for_all(
+    instruct: Instruct, events: list[tuple[object, float]], channel: str
+) -> None:
+    """So a driver need not ask: all that changes is when it was appended."""
+    stream, now, channels = StreamHold("http://h/"), 0.0, ()
+    item = Item(channel=channel, id="9", prev_id="8", http_stream=HttpStreamFormat(content=b"x"))
+    begin = [(hold.Reply(instruct), 0.0), (hold.ReplyEnd({}, 0.0), 0.0)]
+    for event, passed in (*begin, *events):
+        now += passed
+        if type(event) not in stream.RULES[stream.state]:
+            continue
+        for action in stream.handle(event, now):  # type: ignore[arg-type]  # as the table allows
+            if isinstance(action, hold.Subscribe):
+                channels = action.channels
+        if stream.plain and channel in channels:
+            before = {name: getattr(stream, name) for name in StreamHold.__slots__}
+            assert stream.handle(hold.Published(item), now) is hold.AS_PUBLISHED
+            after = {name: getattr(stream, name) for name in StreamHold.__slots__}
+            assert after.pop("appended_at") in (now, before.pop("appended_at"))
+            assert after == before
+            assert stream.plain

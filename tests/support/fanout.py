@@ -66,6 +66,7 @@ class Downstream:
         self.finished = False
         self.aborted = False
         self.buffered = 0
+        self.sink = None
         self._gone = False
         self._callbacks: list[Callable[[], None]] = []
 

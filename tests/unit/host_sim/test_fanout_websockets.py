@@ -101,6 +101,10 @@ class Tunnel:
         self.on_data: Callable[[bytes], None] = lambda _: None
         self.on_gone: Callable[[], None] = lambda: None
         self.client = Protocol(Side.CLIENT, max_size=None)
+        self.sink = self
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
 
     def start(self, on_data: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
         self.on_data, self.on_gone = on_data, on_gone
@@ -145,6 +149,7 @@ class Downstream:
         self.body = b""
         self.closed = self.aborted = False
         self.buffered = 0
+        self.sink = None
         self.gone: Callable[[], None] = lambda: None
         self.tunnel: Tunnel | None = None
 
