@@ -142,6 +142,7 @@ class OwnEngine:
 
     async def publish(self, items: Iterable[Item]) -> None:
         """Publish items."""
+        await self._fanout.registry.caught_up()
         self._fanout.registry.publish(items)
 
     def subscribers(self, channel: str) -> int:

@@ -69,6 +69,7 @@ class Publisher:
             case _, "/recover" | "/recover/":
                 authorise(request, self._key)
                 _require_post(request)
+                await self._registry.caught_up()
                 _respond(request, downstream, _TEXT, "Updated\n")
                 self._registry.recover()
             case _:
@@ -83,6 +84,7 @@ class Publisher:
         except RemoteProtocolError as error:
             raise RefusedError(400, f"{error}\n") from None
         self._check_sizes(items, request)
+        await self._registry.caught_up()  # so no more than this waits, however fast they come
         request.trace.channels = tuple(dict.fromkeys(item.channel for item in items))
         text = '{"message":"Published"}\n' if accepted == _JSON else "Published\n"
         _respond(request, downstream, accepted, text)

@@ -1,23 +1,29 @@
 """Who is subscribed to which channel, and the delivery of items to them.
 
-Synchronous: nothing here awaits, so a publish has reached every subscriber's connection buffer
-when `publish` returns, and what a subscriber gets is in the order of the items. What an item does
-to a subscriber is the subscriber's business. Source: GRIP §8.3, §9.
+What is published is delivered at once, into the subscribers' connection buffers, unless it is so
+much that others would have to wait: then the rest follows in slices, and publishers wait
+(`caught_up`). What a subscriber gets is in the order of the items. What an item does to a
+subscriber is the subscriber's business. Source: GRIP §8.3, §9.
 """
 
 import asyncio
+import collections
 import logging
 from collections.abc import Iterable
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from grip import sequence
 from grip.items import Item
 from host_sim.fanout.alarm import Alarm, Clock
 from host_sim.fanout.delivery import Delivery
 
-__all__ = ["Registry", "Subscriber"]
+__all__ = ["SLICE", "Registry", "Subscriber"]
 
 log = logging.getLogger("host_sim.fanout")
+
+
+SLICE: Final = 2_000
+"""Deliveries at a stretch, about; then whatever else has happened meanwhile is seen to."""
 
 
 class Subscriber(Protocol):
@@ -45,6 +51,9 @@ class Registry:
         self._sequencer = sequence.Sequencer(message_wait_s)
         self._channels: dict[str, dict[Subscriber, None]] = {}
         self._channels_of: dict[Subscriber, tuple[str, ...]] = {}
+        self._backlog: collections.deque[Item] = collections.deque()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
 
     def subscribe(self, channel: str, subscriber: Subscriber) -> None:
         """Subscribe to `channel`; a second time does nothing."""
@@ -115,14 +124,45 @@ class Registry:
         self._sequence(sequence.Recovered())
 
     def publish(self, items: Iterable[Item]) -> None:
-        """Deliver items, or keep them back until their predecessors have come (§9.3)."""
-        for item in items:
-            self._sequence(sequence.Arrived(item))
+        """Deliver items, or keep them back until their predecessors have come (§9.3).
 
-    def _sequence(self, event: sequence.SequenceEvent) -> None:
+        They are behind what was published before, and may be so when this returns.
+        """
+        idle = not self._backlog
+        self._backlog.extend(items)
+        if idle:
+            self._work_off()
+
+    async def caught_up(self) -> None:
+        """Wait until everything published has been delivered."""
+        while self._backlog:
+            self._caught_up.clear()
+            await self._caught_up.wait()
+
+    def _work_off(self) -> None:
+        """Process the items that wait, or as many as make a slice."""
+        left = SLICE
+        while self._backlog and left > 0:
+            item = self._backlog[0]  # still in its place, for whoever publishes meanwhile
+            left -= 1 + self.count(item.channel)
+            try:
+                self._sequence(sequence.Arrived(item))
+            finally:
+                self._backlog.popleft()
+        if self._backlog:
+            clock = self._running_clock()
+            clock.call_at(clock.time(), self._work_off)
+        else:
+            self._caught_up.set()
+
+    def _running_clock(self) -> Clock:
         if self._clock is None:
             self._clock = asyncio.get_running_loop()
-        for action in self._sequencer.handle(event, self._clock.time()):
+        return self._clock
+
+    def _sequence(self, event: sequence.SequenceEvent) -> None:
+        clock = self._running_clock()
+        for action in self._sequencer.handle(event, clock.time()):
             match action:
                 case sequence.Process(item):
                     self._deliver(item)
@@ -133,7 +173,7 @@ class Registry:
                 case _ as never:
                     assert_never(never)
         if self._alarm is None:
-            self._alarm = Alarm(self._clock, lambda: self._sequence(sequence.Tick()))
+            self._alarm = Alarm(clock, lambda: self._sequence(sequence.Tick()))
         self._alarm.set(self._sequencer.deadline)
 
     def _deliver(self, item: Item) -> None:
@@ -141,8 +181,7 @@ class Registry:
         subscribers = self._channels.get(channel)
         if subscribers is None:
             return
-        assert self._clock is not None
-        delivery = Delivery(item, self._clock.time())
+        delivery = Delivery(item, self._running_clock().time())
         for subscriber in tuple(subscribers):  # any of them may leave, or make others leave
             if subscriber in subscribers:
                 try:

@@ -152,7 +152,8 @@ def test_plain_stream_appends_what_is_for_all(
     instruct: Instruct, events: list[tuple[object, float]], channel: str
 ) -> None:
     """So a driver need not ask: all that changes is when it was appended."""
-    stream, now, channels = StreamHold("http://h/"), 0.0, ()
+    stream, now = StreamHold("http://h/"), 0.0
+    channels: tuple[str, ...] = ()
     item = Item(channel=channel, id="9", prev_id="8", http_stream=HttpStreamFormat(content=b"x"))
     begin = [(hold.Reply(instruct), 0.0), (hold.ReplyEnd({}, 0.0), 0.0)]
     for event, passed in (*begin, *events):

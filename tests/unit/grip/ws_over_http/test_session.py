@@ -109,6 +109,7 @@ def proxy(opening: Proxy) -> Proxy:
     assert opening.reply(Open(), fields=(GRIP,)) == [Accept(Headers())]
     assert opening.reached(State.OPEN)
     assert not opening.session.wants_deliveries
+    assert opening.session.plain
     return opening
 
 
@@ -275,6 +276,7 @@ def test_published_messages_put_off_the_keep_alive_message(proxy: Proxy) -> None
     proxy.client(Text(b"a"))
     proxy.reply(control(KeepAlive(Text(b"beat"), 10)))
     assert proxy.session.wants_deliveries
+    assert not proxy.session.plain
     proxy.now += 5
     assert proxy.do(Delivered()) == []
     assert proxy.session.deadline == proxy.now + 10
