@@ -6,7 +6,7 @@ planned for ends the sandbox: the platform answers 500 and logs the traceback.
 
 import sys
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 from componentize_py_types import Err
 from wit_world.exports import HttpIncoming
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 NO_OPTIONS = http_downstream.NextRequestOptions(timeout_ms=None, extra=None)
+DEFAULT_STATUS = 200  # of a response that is not told another
 FIRST_BUFFER = 4096  # bytes; enough for nearly every value, so that few are asked for twice
 READ_CHUNK = 65536  # bytes; the host reserves as many for each read
 
@@ -84,7 +85,7 @@ class Request:
         Raises:
             SetupError: the service has no such backend, or no Fanout.
         """
-        opened = found(Backend.open, backend)
+        opened = backend_named(backend)
         if opened is None:
             raise SetupError(f"expected a backend named {backend!r}, the service has none")
         try:
@@ -95,7 +96,8 @@ class Request:
     def respond(self, response: Response) -> None:
         """Send the response."""
         handle, body = ResponseHandle.new(), http_body.new()
-        handle.set_status(response.status)
+        if response.status != DEFAULT_STATUS:
+            handle.set_status(response.status)
         for name, value in response.headers.to_wire():
             handle.append_header(name.decode(), value)
         rest = response.body
@@ -137,7 +139,13 @@ class Service(HttpIncoming):
 
 def has_backend(name: str) -> bool:
     """Tell whether the service has a backend of that name."""
-    return found(Backend.open, name) is not None
+    return backend_named(name) is not None
+
+
+@cache
+def backend_named(name: str) -> Backend | None:
+    """Return a backend, None if there is none; a version of a service has the same ones always."""
+    return found(Backend.open, name)
 
 
 def config(store: str) -> Callable[[str], str | None]:

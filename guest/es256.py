@@ -35,7 +35,10 @@ class ES256(Algorithm):
 
     def verify(self, msg: bytes, key: str, sig: bytes) -> bool:
         """Tell whether `sig` is a signature of `msg`; any bytes may be asked about."""
-        return verifies(key, msg, sig)
+        try:
+            return bool(load(key).verify(sig, msg, sha256))
+        except BadSignatureError:
+            return False
 
     def sign(self, msg: bytes, key: str) -> NoReturn:
         """Refuse."""
@@ -50,15 +53,6 @@ class ES256(Algorithm):
     def from_jwk(jwk: Any) -> NoReturn:
         """Refuse."""
         raise NotImplementedError("expected a key in PEM form, got one in JWK form")
-
-
-@lru_cache(maxsize=64)
-def verifies(pem: str, message: bytes, signature: bytes) -> bool:
-    """Verify once per sandbox: the answer for the same three values is always the same."""
-    try:
-        return bool(load(pem).verify(signature, message, sha256))
-    except BadSignatureError:
-        return False
 
 
 @lru_cache(maxsize=4)

@@ -53,12 +53,14 @@ ENDPOINTS: Mapping[str, Response | Callable[[Request], Response]] = {
     "/response": LONG_POLL,
 }
 
+NOTHING_HERE = text(404, f"nothing here, try {', '.join(ENDPOINTS)}")
+
 
 def answer(request: Request) -> Response:
     """Answer a request of Fanout, whatever it asks for."""
     endpoint = ENDPOINTS.get(request.path)
     if endpoint is None:
-        return text(404, f"nothing here, try {', '.join(ENDPOINTS)}")
+        return NOTHING_HERE
     if request.method == "POST" and is_websocket_request(request.headers):
         if isinstance(endpoint, Response):
             return text(400, "no WebSocket here, try /ws")

@@ -95,6 +95,12 @@ def request(handle: Handle, body: Body | None = None) -> bindings.Request:
     return bindings.Request(*played)
 
 
+@pytest.fixture(autouse=True)
+def new_sandbox() -> None:
+    """Each test is a sandbox of its own, which knows no backend yet."""
+    bindings.backend_named.cache_clear()
+
+
 def opener(*known: str) -> Callable[[str], str]:
     def open_it(name: str) -> str:
         if name not in known:

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from grip.errors import SignatureError
-from grip.signature import FASTLY_FANOUT_KEY, Key, sign
+from grip.signature import FASTLY_FANOUT_KEY, Claims, Key, sign, verify
+from guest import settings
 from guest.messages import SetupError
-from guest.settings import Trust, load
+from guest.settings import FRESH_S, MAX_TOKENS, Current, Trust, load
 
 TOKEN = (
     "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJleHAiOjE2NzUzNjU0MjgsImlzcyI6ImZhc3RseSJ9."
@@ -104,3 +105,76 @@ def test_the_service_id_is_asked_only_where_it_matters() -> None:
         raise AssertionError
 
     load({"issuer": "fastly:another"}.get, unasked)
+
+
+@pytest.fixture
+def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens that are really verified, in order."""
+    verified: list[str] = []
+
+    def noting(token: str, key: Key, issuer: str | None, now: float) -> Claims:
+        verified.append(token)
+        return verify(token, key, issuer, now)
+
+    monkeypatch.setattr(settings, "verify", noting)
+    return verified
+
+
+def test_a_token_is_verified_once_but_expires_all_the_same(verifications: list[str]) -> None:
+    trust = loaded(algorithm="HS256", key=SECRET, issuer="viceroy")
+    token = sign(Key.secret(SECRET), "viceroy", 1000.0, lifetime_s=100)
+    for now in (1000.0, 1000.5, 1099.5):
+        trust.verify(token, now)
+    assert verifications == [token]
+    with pytest.raises(SignatureError, match="expired"):
+        trust.verify(token, 1100.0)
+    trust.verify(token, 999.0)  # a clock that was set back
+    assert verifications == [token] * 3
+
+
+def test_a_token_that_does_not_hold_is_not_remembered(verifications: list[str]) -> None:
+    trust = loaded(algorithm="HS256", key=SECRET, issuer="viceroy")
+    token = sign(Key.secret("another secret"), "viceroy", 1000.0)
+    for _ in range(2):
+        with pytest.raises(SignatureError):
+            trust.verify(token, 1000.0)
+    assert verifications == [token] * 2
+
+
+def test_tokens_without_end_take_no_memory_without_end() -> None:
+    trust = loaded(algorithm="HS256", key=SECRET, issuer="viceroy")
+    for lifetime_s in range(1, 3 * MAX_TOKENS):
+        trust.verify(sign(Key.secret(SECRET), "viceroy", 1000.0, lifetime_s), 1000.0)
+    assert len(trust._valid) <= MAX_TOKENS
+
+
+def test_settings_are_read_again_after_a_moment_and_the_old_key_counts_no_more() -> None:
+    store = {"algorithm": "HS256", "key": SECRET, "issuer": "viceroy"}
+    reads: list[None] = []
+
+    def read() -> Trust:
+        reads.append(None)
+        return loaded(**store)
+
+    current = Current(read)
+    assert not reads, "the component would come with what is read while it is built"
+    token = sign(Key.secret(SECRET), "viceroy", 1000.0)
+    for now in (1000.0, 1000.0 + FRESH_S / 2):
+        current.at(now).verify(token, now)
+    assert len(reads) == 1
+
+    now = 1000.0 + FRESH_S
+    assert current.at(now) is current.at(1000.0 + FRESH_S), "nothing has changed"
+    assert len(reads) == 2
+    store["key"] = "another secret of enough characters"
+    with pytest.raises(SignatureError):
+        current.at(now + FRESH_S).verify(token, now + FRESH_S)
+    del store["key"]
+    with pytest.raises(SetupError):
+        current.at(now + 2 * FRESH_S)
+    with pytest.raises(SetupError):
+        current.at(now + 2 * FRESH_S)  # an error is not remembered either
+    store["key"] = SECRET
+    current.at(now + 2 * FRESH_S).verify(token, now + 2 * FRESH_S)
+    current.at(1000.0)  # a clock that was set back
+    assert len(reads) == 7
