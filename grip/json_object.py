@@ -41,7 +41,7 @@ def load_json(data: bytes | str) -> object:
     """
     try:
         text = data if isinstance(data, str) else data.removeprefix(codecs.BOM_UTF8).decode()
-        value: object = json.loads(text, parse_constant=_refuse_constant)
+        value: object = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:  # halves of pairs come from escapes only
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -51,6 +51,9 @@ def load_json(data: bytes | str) -> object:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def parse_integer(text: str) -> int | None:

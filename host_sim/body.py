@@ -120,6 +120,9 @@ class _Tape:
             self._file.close()
 
 
+_EMPTY = _Tape(None, [], 0)  # never changes, so that all empty bodies can share it
+
+
 class Body:
     """One reader of a message body.
 
@@ -150,9 +153,9 @@ class Body:
 
         With `trailers`, even without a field in them, it does not tell its length.
         """
-        tape = _Tape(None, [data] if data else [], 0)
         if trailers is None:
-            return cls(None, len(data), tape=tape)
+            return cls(None, len(data), tape=_Tape(None, [data], 0) if data else _EMPTY)
+        tape = _Tape(None, [data] if data else [], 0)
         tape.trailers = trailers
         return cls(None, None, tape=tape)
 
@@ -165,6 +168,8 @@ class Body:
         tape = self._tape
         if self._position < len(tape.pieces):
             return self._next_kept()
+        if tape.ended and tape.sole_reader is None:
+            return b""
         async with tape.lock:
             if self._position < len(tape.pieces):  # another reader pulled it meanwhile
                 return self._next_kept()
