@@ -79,7 +79,7 @@ class ClientConnection(Outbound):
                 self._upload = asyncio.create_task(self._send_body(request.body))
             else:
                 body = self._http.send(h11.Data(data=content)) if content else b""
-                self._write(head + body + self._http.send(h11.EndOfMessage()))
+                self._write(head + body + self._http.send(wire.END))
             return await self._head
         except BaseException:  # cancellation too: half a request cannot be taken back
             self.abort()
@@ -100,7 +100,7 @@ class ClientConnection(Outbound):
                 if self._drained is not None:
                     await self._drained.wait()
             chunked = body.length is None
-            self._send(wire.trailers_event(body.trailers) if chunked else h11.EndOfMessage())
+            self._send(wire.trailers_event(body.trailers) if chunked else wire.END)
         except (BodyError, h11.LocalProtocolError) as error:
             self._break(BackendFault.CLOSED, f"the body of the request broke off: {error}")
             return
@@ -124,24 +124,24 @@ class ClientConnection(Outbound):
             except h11.RemoteProtocolError as error:
                 self._broken(error)
                 return
-            match event:
-                case h11.InformationalResponse(status_code=101):
+            # By type: events of h11 are abstract base classes, which answer `match` slowly.
+            if type(event) is h11.Response:
+                self._begin(event)
+            elif type(event) is h11.Data:
+                self._take(bytes(event.data))
+            elif type(event) is h11.EndOfMessage:
+                if self._inbox is not None:
+                    self._inbox.end(wire.trailers_of(event))
+                    self._inbox = None
+                self._settle()
+                return
+            elif type(event) is h11.InformationalResponse:
+                if event.status_code == 101:
                     self._switch(event)
                     return
-                case h11.InformationalResponse():
-                    pass  # 100 is answered by sending on; 103 is nobody's concern here
-                case h11.Response():
-                    self._begin(event)
-                case h11.Data(data=data):
-                    self._take(bytes(data))
-                case h11.EndOfMessage():
-                    if self._inbox is not None:
-                        self._inbox.end(wire.trailers_of(event))
-                        self._inbox = None
-                    self._settle()
-                    return
-                case _:  # NEED_DATA, PAUSED or ConnectionClosed
-                    return
+                # 100 is answered by sending on; 103 is nobody's concern here
+            else:  # NEED_DATA, PAUSED or ConnectionClosed
+                return
 
     def _begin(self, event: h11.Response) -> None:
         fields = event.headers.raw_items()

@@ -154,23 +154,22 @@ class Connection(asyncio.Protocol):
             except h11.RemoteProtocolError as error:
                 self._broken(error)
                 return
-            match event:
-                case h11.Request():
-                    self._begin(event)
-                case h11.Data(data=data):
-                    self._take(bytes(data))
-                case h11.EndOfMessage():
-                    if self._inbox is not None:
-                        self._inbox.end(wire.trailers_of(event))
-                        self._inbox = None
-                    if self._exchange is None:  # it was answered early and the rest discarded
-                        self._start_next_cycle()
-                case h11.ConnectionClosed():
-                    if self._exchange is None:
-                        self._transport.close()
-                    return
-                case _:  # NEED_DATA or PAUSED
-                    return
+            # By type: events of h11 are abstract base classes, which answer `match` slowly.
+            if type(event) is h11.Request:
+                self._begin(event)
+            elif type(event) is h11.Data:
+                self._take(bytes(event.data))
+            elif type(event) is h11.EndOfMessage:
+                if self._inbox is not None:
+                    self._inbox.end(wire.trailers_of(event))
+                    self._inbox = None
+                if self._exchange is not None:
+                    return  # what follows waits for the answer
+                self._start_next_cycle()  # it was answered early and the rest discarded
+            else:
+                if type(event) is h11.ConnectionClosed and self._exchange is None:
+                    self._transport.close()
+                return  # or NEED_DATA or PAUSED
 
     @property
     def _deaf(self) -> bool:
@@ -241,7 +240,8 @@ class Connection(asyncio.Protocol):
     def _demand(self) -> None:
         """Get more of a body that somebody reads."""
         if self._http.they_are_waiting_for_100_continue:
-            self.send(h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[]))
+            go_on = h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
+            self.write(self.framed(go_on))
         self._resume_reading()
 
     # From the handler to the socket: what an exchange asks for (`exchange.Carrier`).
@@ -264,13 +264,13 @@ class Connection(asyncio.Protocol):
         waits = self._http.they_are_waiting_for_100_continue
         return waits or self._refusing or self._owner.closing
 
-    def send(self, event: h11.Event) -> None:
-        """Write what h11 makes of `event`."""
-        # Joined by h11: `writelines` of CPython up to 3.13.1 never tells that a client is too slow.
-        self.write(self._http.send(event) or b"")
+    def framed(self, event: h11.Event) -> bytes:
+        """Return what h11 makes of `event`, to be written next."""
+        return self._http.send(event) or b""
 
     def write(self, data: bytes) -> None:
         """Write bytes that are framed already."""
+        # Joined: `writelines` of CPython up to 3.13.1 never tells that a client is too slow.
         if data and self._transport is not None:
             self._transport.write(data)
             self._wrote = True
@@ -366,6 +366,8 @@ class Connection(asyncio.Protocol):
         exchange.refuse(refusal.status, refusal.detail)
 
     def _end(self, reason: str) -> None:
+        if self._exchange is not None:
+            self._exchange.flush()
         if self._transport is not None:
             self._transport.close()
         self._let_go(reason)

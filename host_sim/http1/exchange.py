@@ -39,8 +39,8 @@ class Carrier(Protocol):
     def sink(self) -> Sink | None:
         """Where bytes that are framed already are written to."""
 
-    def send(self, event: h11.Event) -> None:
-        """Write what h11 makes of `event`."""
+    def framed(self, event: h11.Event) -> bytes:
+        """Return what h11 makes of `event`, to be written next."""
 
     def write(self, data: bytes) -> None:
         """Write bytes that are framed already."""
@@ -71,7 +71,10 @@ class _Framing(enum.Enum):
 class Exchange:
     """Implements `messages.Downstream`."""
 
-    __slots__ = ("_carrier", "_framing", "_left", "_method", "_on_gone", "_over", "_trace", "_v1_0")
+    __slots__ = (
+        "_carrier", "_framing", "_left", "_method", "_on_gone", "_over", "_trace", "_unsent",
+        "_v1_0",
+    )  # fmt: skip
 
     def __init__(
         self, carrier: Carrier, method: str, trace: Trace | None, *, http_1_0: bool
@@ -83,6 +86,7 @@ class Exchange:
         self._v1_0 = http_1_0
         self._framing = _Framing.UNDECIDED
         self._left = 0
+        self._unsent = b""  # the head, which waits for what is sent in the same turn of the loop
         self._over = False
         self._on_gone: list[Callable[[], None]] | None = []
 
@@ -99,15 +103,17 @@ class Exchange:
     @property
     def buffered(self) -> int:
         """Bytes written and not yet taken by the client's connection."""
-        return 0 if self._over else self._carrier.buffered
+        return 0 if self._over else self._carrier.buffered + len(self._unsent)
 
     @property
     def sink(self) -> Sink | None:
         """Where chunks that are framed already may be written; see `messages.Downstream`."""
         # h11 hears of the head and of the end only. Its chunked writer keeps no state between
         # pieces, so a chunk that was framed once for all clients may pass it by.
-        chunked = self._framing is _Framing.CHUNKED and not self._over
-        return self._carrier.sink if chunked else None
+        if self._framing is not _Framing.CHUNKED or self._over:
+            return None
+        self.flush()  # nothing goes before the head
+        return self._carrier.sink
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Call `callback` as soon as the client goes before the answer is complete."""
@@ -141,7 +147,18 @@ class Exchange:
         if self._trace is not None:
             self._trace.status = status
             self._trace = None
-        self._carrier.send(event)
+        self._unsent = self._carrier.framed(event)
+        asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send the head now, unless it was sent with something else."""
+        if self._unsent:
+            self._send(b"")
+
+    def _send(self, data: bytes) -> None:
+        if self._unsent:
+            data, self._unsent = self._unsent + data, b""
+        self._carrier.write(data)
 
     def _head(self, status: int, reason: str, headers: Headers, length: int | None) -> h11.Response:
         extra: list[tuple[bytes, bytes]] = []
@@ -175,16 +192,16 @@ class Exchange:
             return
         match self._framing:
             case _Framing.CHUNKED if isinstance(data, Piece):
-                self._carrier.write(data.chunk)
+                self._send(data.chunk)
             case _Framing.CHUNKED | _Framing.UNTIL_CLOSE:
-                self._carrier.send(h11.Data(data=content))
+                self._send(self._carrier.framed(h11.Data(data=content)))
             case _Framing.SIZED:
                 if len(content) > self._left:
                     log.error("the answer is longer than its Content-Length; the rest is dropped")
                     content = content[: self._left]
                 if content:
                     self._left -= len(content)
-                    self._carrier.send(h11.Data(data=content))
+                    self._send(self._carrier.framed(h11.Data(data=content)))
             case _Framing.NONE:
                 pass
             case _Framing.UNDECIDED:
@@ -207,7 +224,7 @@ class Exchange:
             log.error("the answer is %d bytes shorter than its Content-Length", self._left)
             self.abort()
             return
-        end = h11.EndOfMessage()
+        end = wire.END
         if trailers and self._framing is _Framing.CHUNKED:
             try:
                 end = wire.trailers_event(trailers)
@@ -216,13 +233,14 @@ class Exchange:
                 self.abort()
                 return
         self._end()
-        self._carrier.send(end)
+        self._send(self._carrier.framed(end))
         self._carrier.answered()
 
     def abort(self) -> None:
         """Cut the connection so that the client notices an incomplete answer."""
         if not self._over:
             self._end()
+            self.flush()
             self._carrier.cut(reset=self._framing is _Framing.UNTIL_CLOSE)
 
     def upgrade(self, headers: Headers) -> Tunnel:
@@ -238,7 +256,7 @@ class Exchange:
         )
         if self._trace is not None:
             self._trace.status = 101
-        self._carrier.send(event)
+        self._carrier.write(self._carrier.framed(event))
         self._end()
         return self._carrier.switch()
 

@@ -16,6 +16,7 @@ from host_sim.messages import Address, Request
 
 __all__ = [
     "CONNECTION_FIELDS",
+    "END",
     "FRAMING_FIELDS",
     "Pairs",
     "Refusal",
@@ -40,6 +41,9 @@ FRAMING_FIELDS = frozenset({"content-length", "transfer-encoding"})
 
 CONNECTION_FIELDS = FRAMING_FIELDS | {"connection", "keep-alive", "proxy-connection"}
 """Lower-case names of the fields that a relay makes itself."""
+
+END = h11.EndOfMessage()
+"""The end of a message without trailers."""
 
 _NOT_AFTER_A_BODY = CONNECTION_FIELDS | {"expect", "host", "te", "trailer", "upgrade"}
 """Lower-case names of fields that mean nothing or something else in trailers (RFC 9110 §6.5.1)."""
