@@ -13,6 +13,7 @@ from wasmtime import component as wit
 from host_sim.sandbox.border.binding import running
 from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.loading.engine import TICK_S, Loaded
+from host_sim.sandbox.loading.pooling import MAX_PARTS, MAX_TABLE_ELEMENTS
 from host_sim.sandbox.output import Lines
 from host_sim.sandbox.state import Sandbox
 from host_sim.sandbox.surroundings import environment
@@ -20,12 +21,6 @@ from host_sim.sandbox.surroundings import environment
 __all__ = ["run_guest"]
 
 _log = logging.getLogger("host_sim.sandbox")
-
-MAX_PARTS = 100
-"""Core instances, memories and tables a component may have. Host contract §8."""
-
-MAX_TABLE_ELEMENTS = 98_765
-"""Elements of each table, mostly functions that can be called through it. Likewise."""
 
 _TRAP = re.compile(r"wasm trap: (.+)")
 

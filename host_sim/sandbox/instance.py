@@ -165,9 +165,10 @@ class Sandboxes:
             parking=self._parking,
             told=self._told,
         )
+        place = loaded.beside(len(self._running))
         self._running.add(sandbox)
         self._idle.clear()
-        self._threads.run(functools.partial(self._work, loaded, sandbox))
+        self._threads.run(functools.partial(self._work, place, sandbox))
 
     def _give_back(self, exchange: Exchange) -> None:
         """Serve a request that was given to a sandbox which did not take it; from any thread."""

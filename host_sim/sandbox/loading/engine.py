@@ -20,6 +20,8 @@ from host_sim.errors import StartError
 from host_sim.sandbox.loading.cache import Cache, default_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import wasmtime
 
     from host_sim.sandbox.loading.linker import Border, Linked
@@ -49,6 +51,7 @@ class Loaded:
         engine, border, linked, ticker: for `guest`.
         cached: whether its compiled form was there already.
         took_s: how long loading took, compilation included.
+        elsewhere: gives the same component in an engine without a pool; None if this one has none.
     """
 
     path: Path
@@ -58,18 +61,32 @@ class Loaded:
     ticker: "Ticker"
     cached: bool
     took_s: float
+    elsewhere: "Callable[[], Loaded] | None" = None
+
+    def beside(self, running: int) -> "Loaded":
+        """Return where there is room for one more guest beside `running` others."""
+        from host_sim.sandbox.loading.pooling import SEATS
+
+        return self if self.elsewhere is None or running < SEATS else self.elsewhere()
 
 
 def make_engine(*, quick: bool = False) -> "wasmtime.Engine":
     """Return an engine with `SETTINGS`; a `quick` one is for compiling only."""
     import wasmtime
 
-    config = wasmtime.Config()
+    config = _config()
     if quick:
         config.cranelift_opt_level = "none"
+    return wasmtime.Engine(config)
+
+
+def _config() -> "wasmtime.Config":
+    import wasmtime
+
+    config = wasmtime.Config()
     for setting in SETTINGS:
         setattr(config, setting, True)
-    return wasmtime.Engine(config)
+    return config
 
 
 async def load(
@@ -111,8 +128,8 @@ async def load(
         if ready is None:
             raise StartError(f"{component}: wasmtime does not take what it compiled itself")
         cache.used(path)
-    engine, chosen, linked = ready
-    return Loaded(
+    engine, chosen, linked, pooled = ready
+    loaded = Loaded(
         path=component,
         engine=engine,
         border=chosen,
@@ -121,6 +138,10 @@ async def load(
         cached=cached,
         took_s=time.perf_counter() - began,
     )
+    if not pooled:
+        return loaded
+    elsewhere = functools.partial(_without_pool, loaded, trap_unknown)
+    return dataclasses.replace(loaded, elsewhere=functools.cache(elsewhere))
 
 
 def check(component: Path) -> None:
@@ -151,21 +172,42 @@ def check(component: Path) -> None:
 
 def _open(
     path: Path, wanted: str | None, trap_unknown: bool
-) -> "tuple[wasmtime.Engine, Border, Linked] | None":
-    """Map a compiled component and link it; None, and the file deleted, if it cannot be used."""
+) -> "tuple[wasmtime.Engine, Border, Linked, bool] | None":
+    """Map a compiled component and link it; None, and the file deleted, if it cannot be used.
+
+    The last value is whether guests have a pool, which a component may be too large for.
+    """
     import wasmtime
     from wasmtime.component import Component
 
     from host_sim.sandbox.loading.linker import choose_border, link
+    from host_sim.sandbox.loading.pooling import set_pool
+
+    config = _config()
+    for pooled in (True, False) if set_pool(config) else (False,):
+        engine = wasmtime.Engine(config) if pooled else make_engine()
+        try:
+            component = Component.deserialize_file(engine, str(path))
+        except wasmtime.WasmtimeError:
+            continue
+        border = choose_border(engine, wanted)
+        linked = link(engine, component, border, trap_unknown=trap_unknown)
+        return engine, border, linked, pooled
+    path.unlink(missing_ok=True)
+    return None
+
+
+def _without_pool(loaded: Loaded, trap_unknown: bool) -> Loaded:
+    """Return a component in an engine without a pool; its file may be gone by now."""
+    from wasmtime.component import Component
+
+    from host_sim.sandbox.loading.linker import link
 
     engine = make_engine()
-    try:
-        component = Component.deserialize_file(engine, str(path))
-    except wasmtime.WasmtimeError:
-        path.unlink(missing_ok=True)
-        return None
-    border = choose_border(engine, wanted)
-    return engine, border, link(engine, component, border, trap_unknown=trap_unknown)
+    component = Component.deserialize(engine, loaded.linked.component.serialize())
+    linked = link(engine, component, loaded.border, trap_unknown=trap_unknown)
+    loaded.ticker.add(engine)
+    return dataclasses.replace(loaded, engine=engine, linked=linked, elsewhere=None)
 
 
 async def _compile(component: Path, output: Path, quick: bool) -> None:
@@ -198,10 +240,10 @@ async def _compile(component: Path, output: Path, quick: bool) -> None:
 
 
 class Ticker:
-    """Counts the engine's epochs, but only while guests run."""
+    """Counts the epochs of engines, but only while guests run."""
 
     def __init__(self, engine: "wasmtime.Engine") -> None:
-        self._engine = engine
+        self._engines = [engine]
         self._change = threading.Condition()
         self._running = 0
         self._closed = False
@@ -216,10 +258,14 @@ class Ticker:
         with self._change:
             self._running -= 1
 
+    def add(self, engine: "wasmtime.Engine") -> None:
+        """Count for one more engine."""
+        self._engines.append(engine)
+
     def rush(self, seconds: float) -> None:
         """Let guests believe that so much time has passed."""
         for _ in range(int(seconds / TICK_S) + 2):
-            self._engine.increment_epoch()
+            self._count()
 
     def close(self) -> None:
         """Stop for good; guests that still run are no longer bounded."""
@@ -234,4 +280,8 @@ class Ticker:
                 if self._closed:
                     return
             time.sleep(TICK_S)
-            self._engine.increment_epoch()
+            self._count()
+
+    def _count(self) -> None:
+        for engine in self._engines:
+            engine.increment_epoch()

@@ -11,11 +11,13 @@ import pytest
 import wasmtime
 
 from host_sim.errors import StartError
-from host_sim.messages import Failed, Responded
+from host_sim.messages import Failed, Request, Responded, Response
+from host_sim.sandbox.data import BackendFacts, HostData
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.loading.engine import load, make_engine
 from host_sim.sandbox.loading.linker import choose_border
-from tests.support.sandbox import Scripted, Upstream, build_guest
+from host_sim.sandbox.loading.pooling import SEATS
+from tests.support.sandbox import Scripted, Upstream, build_guest, response
 from tests.support.tiny import HANDLER, tiny
 
 pytestmark = pytest.mark.wasm
@@ -225,6 +227,47 @@ async def test_loading_can_be_given_up(tmp_path: Path) -> None:
         await task
     assert "loading.compile" not in compilers()
     assert not list((tmp_path / "cache").glob("*.cwasm"))
+
+
+async def test_guests_that_have_no_room_in_the_pool_run_elsewhere() -> None:
+    """All of them wait until the last one has come."""
+    opened = asyncio.Event()
+    upstream = Upstream()
+
+    async def answer(_: Request) -> Response:
+        if len(upstream.requests) == 3 * SEATS:
+            opened.set()
+        await opened.wait()
+        return response(b"there")
+
+    upstream.backends["origin"] = answer
+    sandboxes = Sandboxes(
+        upstream=upstream, data=HostData(backends={"origin": BackendFacts(url="http://h")})
+    )
+    loaded = await sandboxes.load(build_guest())
+    assert loaded.beside(SEATS - 1) is loaded
+    elsewhere = loaded.beside(SEATS)
+    assert elsewhere.engine is not loaded.engine
+    assert loaded.beside(3 * SEATS) is elsewhere
+    script = "answer(read_all(http_req.send(http_req.Request.new(), http_body.new(), origin)[1]))"
+    guests = [Scripted(sandboxes, upstream) for _ in range(3 * SEATS)]
+    said = await asyncio.gather(
+        *(guest.bytes(f"origin = backend.Backend.open('origin')\n{script}") for guest in guests)
+    )
+    assert said == [b"there"] * len(guests)
+    await sandboxes.close()
+
+
+async def test_a_component_that_is_too_large_for_the_pool_has_none(
+    component: Callable[..., Path], tmp_path: Path
+) -> None:
+    memories = "(core module $x (memory 1))" + "(core instance (instantiate $x))" * 9
+    sandboxes = Sandboxes(upstream=Upstream())
+    path = component(exports=memories + HANDLER)
+    loaded = await sandboxes.load(path, folder=tmp_path / "cache")
+    assert loaded.beside(1_000) is loaded
+    assert isinstance(await Scripted(sandboxes, Upstream()).run(""), Responded)
+    await sandboxes.close()
 
 
 async def test_requests_wait_for_the_component() -> None:
