@@ -142,18 +142,20 @@ class Registry:
     def _work_off(self) -> None:
         """Process the items that wait, or as many as make a slice."""
         left = SLICE
-        while self._backlog and left > 0:
-            item = self._backlog[0]  # still in its place, for whoever publishes meanwhile
-            left -= 1 + self.count(item.channel)
-            try:
-                self._sequence(sequence.Arrived(item))
-            finally:
-                self._backlog.popleft()
-        if self._backlog:
-            clock = self._running_clock()
-            clock.call_at(clock.time(), self._work_off)
-        else:
-            self._caught_up.set()
+        try:
+            while self._backlog and left > 0:
+                item = self._backlog[0]  # still in its place, for whoever publishes meanwhile
+                left -= 1 + self.count(item.channel)
+                try:
+                    self._sequence(sequence.Arrived(item))
+                finally:
+                    self._backlog.popleft()
+        finally:  # an item that fails must not keep those behind it, and publishers, for ever
+            if self._backlog:
+                clock = self._running_clock()
+                clock.call_at(clock.time(), self._work_off)
+            else:
+                self._caught_up.set()
 
     def _running_clock(self) -> Clock:
         if self._clock is None:

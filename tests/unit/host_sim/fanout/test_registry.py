@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import pytest
 
 from grip.items import HttpStreamFormat, Item
-from grip.sequence import GAP_WAIT_S, LINGER_S
-from host_sim.fanout.registry import Registry
+from grip.sequence import GAP_WAIT_S, LINGER_S, SequenceAction, SequenceEvent, Sequencer
+from host_sim.fanout.registry import SLICE, Registry
 from tests.support.fanout import Clock, Sink
 
 
@@ -164,3 +164,39 @@ def test_dropped_items_are_told_to_who_listens(
     caplog.set_level(logging.INFO, "host_sim.fanout")
     registry.publish(items("1", "1"))
     assert "'1' dropped: its id was seen before" in caplog.text
+
+
+def test_large_publish_leaves_time_for_others_between_slices(
+    registry: Registry, clock: Clock
+) -> None:
+    sink = Sink()
+    registry.subscribe("room", sink)
+    ids = [str(number) for number in range(SLICE)]
+    registry.publish(items(*ids))
+    assert 0 < len(sink.items) < SLICE
+    registry.publish(items("last"))
+    clock.advance(0.0)
+    assert sink.items == [*ids, "last"]
+
+
+async def test_item_that_fails_keeps_nobody_waiting(
+    registry: Registry, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was published behind it is delivered, and publishers go on."""
+    handle, arrived = Sequencer.handle, 0
+
+    def failing_once(self: Sequencer, event: SequenceEvent, now: float) -> list[SequenceAction]:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 2:
+            raise ValueError("broken")
+        return handle(self, event, now)
+
+    sink = Sink()
+    registry.subscribe("room", sink)
+    monkeypatch.setattr(Sequencer, "handle", failing_once)
+    with pytest.raises(ValueError, match="broken"):
+        registry.publish(items("1", "2", "3"))
+    clock.advance(0.0)
+    assert sink.items == ["1", "3"]
+    await registry.caught_up()
