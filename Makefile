@@ -24,7 +24,9 @@ check: setup
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -n 2 -m "not slow and not wasm" tests/unit tests/property
 
+# BENCH_FLAGS='--only fan_out --repeat 1' make bench
 bench: build
+	@$(PY) -m pip install --quiet --require-hashes --requirement bench/requirements.lock
 	@$(PY) -m bench $(BENCH_FLAGS)
 
 test-viceroy: build

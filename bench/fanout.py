@@ -9,10 +9,21 @@ import subprocess
 import time
 from typing import cast
 
-from bench.peers import ORIGIN_PORT, Peer
-from bench.processes import build, cpu_s, machine_cpu_s, rss_kib, running, tree, wait_port
+from bench.figures import Figures, Row, medians
+from bench.peers import LIMITS, ORIGIN_PORT, PROXIES, ROOT, Peer
+from bench.processes import (
+    build,
+    cpu_s,
+    machine_cpu_s,
+    rss_kib,
+    running,
+    tree,
+    wait_port,
+    wait_quiet,
+)
 
-type Figures = dict[str, float]
+SCENES = (("stream", 1_000), ("ws", 1_000), ("ws", 10_000))
+"""Kinds of connections, and how many of them."""
 
 SIZE_BYTES = 64
 HANDSHAKES_AT_A_TIME = 100
@@ -21,8 +32,8 @@ HANDSHAKES_AT_A_TIME = 100
 class _Load:
     """The load generator: one JSON answer for each command."""
 
-    def __init__(self, peer: Peer, kind: str) -> None:
-        arguments = [peer.port, peer.publish_port, "/publish/", kind, SIZE_BYTES, 1, 1]
+    def __init__(self, peer: Peer, kind: str, size: int, channels: int) -> None:
+        arguments = [peer.port, peer.publish_port, "/publish/", kind, size, channels, 1]
         self._process = subprocess.Popen(
             [build("loadgen"), *map(str, arguments)],
             stdin=subprocess.PIPE,
@@ -62,15 +73,41 @@ def _measured(load: _Load, command: str, pids: list[int]) -> Figures:
     return figures
 
 
-def fan_out(peer: Peer, kind: str, connections: int, seconds: float, offered: float) -> Figures:
+def measure(seconds: float, repeat: int, offered: float) -> list[Row]:
+    """Measure every scene on every proxy that is here, in turn."""
+    peers = [peer for peer in (*PROXIES, *LIMITS) if peer.available()]
+    rows: list[Row] = []
+    for kind, connections in SCENES:
+        runs: dict[str, list[Figures]] = {peer.name: [] for peer in peers}
+        for _ in range(repeat):
+            for peer in peers:  # in turn, so that a change of the machine's speed hits all
+                wait_quiet()
+                runs[peer.name].append(fan_out(peer, kind, connections, seconds, offered))
+        what = f"{kind} x {connections}"
+        rows += [{"what": what, "peer": name, **medians(run)} for name, run in runs.items()]
+    return rows
+
+
+def fan_out(
+    peer: Peer,
+    kind: str,
+    connections: int,
+    seconds: float,
+    offered: float,
+    *,
+    size: int = SIZE_BYTES,
+    channels: int = 1,
+) -> Figures:
     """Hold `connections` of `kind` (`stream` or `ws`) on a peer and deliver to them.
+
+    Messages have `size` bytes and go to one of `channels`, between which the clients are divided.
 
     Returns: deliveries per second at saturation and their CPU cost, latencies at `offered`
     deliveries per second, holds established per second, KiB for each, messages lost.
     """
     with (
         running([build("origin"), str(ORIGIN_PORT)]) as origin,
-        running(peer.command) as process,
+        running(peer.command, cwd=ROOT) as process,
     ):
         for port, owner in (
             (ORIGIN_PORT, origin),
@@ -81,7 +118,7 @@ def fan_out(peer: Peer, kind: str, connections: int, seconds: float, offered: fl
         time.sleep(1)  # Pushpin's processes have to find each other
         pids = tree(process.pid)
         idle_kib = rss_kib(pids)
-        load = _Load(peer, kind)
+        load = _Load(peer, kind, size, channels)
         try:
             opened = load(f"open {connections} {HANDSHAKES_AT_A_TIME}")
             reached = load("probe")

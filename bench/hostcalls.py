@@ -8,7 +8,7 @@ import asyncio
 import statistics
 from typing import Any
 
-from bench.fanout import Figures
+from bench.figures import Figures, Row
 from host_sim.sandbox.instance import Sandboxes
 from tests.support.sandbox import Scripted, Upstream, build_guest
 
@@ -43,6 +43,13 @@ async def _measure(border: str, repeat: int) -> list[dict[str, Any]]:
     runs = [await guest.json(script) for _ in range(repeat)]
     await sandboxes.close()
     return runs
+
+
+def measure(repeat: int) -> list[Row]:
+    """Measure a host call on each border."""
+    return [
+        {"what": "host call", "peer": border, **host_calls(border, repeat)} for border in BORDERS
+    ]
 
 
 def host_calls(border: str, repeat: int) -> Figures:

@@ -1,6 +1,7 @@
 """The programs that are measured: how each is started, and on which ports it listens."""
 
 import dataclasses
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
@@ -49,36 +50,51 @@ PROXIES = [
     ),
 ]
 
+
+def limit(kind: str, name: str, port: int, publish_port: int, *, needs: str) -> Peer:
+    command = [sys.executable, "-m", "bench.limits", kind, str(port), str(publish_port)]
+    return Peer(
+        name, command, port, publish_port, lambda: importlib.util.find_spec(needs) is not None
+    )
+
+
+LIMITS = [
+    limit("aiohttp", "bare aiohttp", 21703, 21503, needs="aiohttp"),
+    limit("write", "bare write", 21704, 21504, needs="uvloop"),
+]
+"""Servers that hold and deliver without GRIP; see `bench.limits`."""
+
 LOCAL_KEY = "viceroy_dev_signing_key_dont_use_in_production"
 
-EDGES: list[tuple[Peer, list[str] | None]] = [
-    (
-        Peer(
-            "host-sim serve",
-            ours(
-                *("serve", str(ARTIFACT), "-C", str(ROOT / "fastly.toml"), "--proxy-port", "0"),
-                *("--addr", "127.0.0.1:21711", "--publish-port", "21511"),
-            ),
-            21711,
-            21511,
-        ),
-        None,
-    ),
-    (
-        Peer(
-            "Viceroy + Pushpin",
-            [
-                *("viceroy", "serve", str(ARTIFACT), "-C", str(ROOT / "fastly.toml")),
-                *("--addr", "127.0.0.1:21712", "--local-pushpin-proxy-port", "21713"),
-            ],
-            21712,
-            21512,
-            lambda: shutil.which("viceroy") is not None and shutil.which("pushpin") is not None,
-        ),
-        [
-            *(sys.executable, "-m", "bench.pushpin", "--port", "21713", "--publish-port", "21512"),
-            *("--origin-port", "21712", "--sig-iss", "viceroy", "--sig-key", LOCAL_KEY),
-        ],
-    ),
-]
-"""Edges with the artifact, each with the command of the proxy it needs beside it."""
+
+@dataclasses.dataclass(frozen=True)
+class Edge:
+    """Something that runs a component, and the command of the proxy it needs beside it, if any."""
+
+    peer: Peer
+    proxy: list[str] | None = None
+
+
+def host_sim(name: str, component: Path, port: int, *flags: str) -> Edge:
+    manifest = ("-C", str(ROOT / "fastly.toml"))
+    ports = ("--addr", f"127.0.0.1:{port}", "--proxy-port", "0", "--publish-port", "0")
+    return Edge(Peer(name, ours("serve", str(component), *manifest, *ports, *flags), port, 0))
+
+
+def viceroy(name: str, component: Path, port: int) -> Edge:
+    """Return Viceroy on `port`; its Pushpin has the two ports after that."""
+    proxy_port, publish_port = port + 1, port + 2
+    command = [
+        *("viceroy", "serve", str(component), "-C", str(ROOT / "fastly.toml")),
+        *("--addr", f"127.0.0.1:{port}", "--local-pushpin-proxy-port", str(proxy_port)),
+    ]
+    pushpin = [
+        *(sys.executable, "-m", "bench.pushpin", "--port", str(proxy_port)),
+        *("--publish-port", str(publish_port), "--origin-port", str(port)),
+        *("--sig-iss", "viceroy", "--sig-key", LOCAL_KEY),
+    ]
+    return Edge(Peer(name, command, port, publish_port, has_viceroy), pushpin)
+
+
+def has_viceroy() -> bool:
+    return shutil.which("viceroy") is not None and shutil.which("pushpin") is not None

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -29,11 +29,20 @@ def build(name: str) -> str:
 
 @contextlib.contextmanager
 def running(
-    command: list[str], *, stdout: int | None = subprocess.DEVNULL, cwd: Path | None = None
+    command: list[str],
+    *,
+    stdout: int | None = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command and stop it at the end of the block, its children with it."""
     process = subprocess.Popen(
-        command, stdout=stdout, stderr=subprocess.DEVNULL, cwd=cwd, start_new_session=True
+        command,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
     )
     try:
         yield process
