@@ -48,6 +48,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         fanout=arguments.fanout,
         fanout_publish=arguments.fanout_publish,
         sig_key=LOCAL_SIG_KEY if arguments.sig_key is None else _key(arguments.sig_key),
+        pool=True,
     )
 
     async def serve(stopping: asyncio.Event) -> None:

@@ -88,6 +88,7 @@ class Simulator:
         strict: bool = True,
         websockets: bool = True,
         quick: bool = False,
+        pool: bool = False,
         trap_unknown: bool = False,
     ) -> None:
         """Describe a simulator; nothing happens before `start`.
@@ -114,6 +115,8 @@ class Simulator:
                 if not, other ports are taken, with a warning.
             websockets: whether guests may hand off to a backend (WebSocket pass-through).
             quick: compile a component that is new in less time, to slower code.
+            pool: reserve a place in memory for guests, which makes fresh ones cheaper; for a
+                process that has one simulator, since it takes many addresses.
             trap_unknown: let a component start that imports what nobody here has; calling it ends
                 the guest.
 
@@ -129,6 +132,7 @@ class Simulator:
         self._strict = strict
         self._websockets = websockets
         self._quick = quick
+        self._pool = pool
         self._trap_unknown = trap_unknown
         self._limits = Limits(request_timeout_s=request_timeout_s, reuse=reuse)
         self._sig = (parse_key(sig_key), sig_iss)
@@ -296,7 +300,7 @@ class Simulator:
     async def _load(self) -> None:
         began = time.perf_counter()
         loaded = await self._sandboxes.load(
-            self._wasm, quick=self._quick, trap_unknown=self._trap_unknown
+            self._wasm, quick=self._quick, pool=self._pool, trap_unknown=self._trap_unknown
         )
         self.cached = loaded.cached
         self.load_s = time.perf_counter() - began

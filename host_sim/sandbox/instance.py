@@ -90,6 +90,7 @@ class Sandboxes:
         folder: Path | None = None,
         border: str | None = None,
         quick: bool = False,
+        pool: bool = False,
         trap_unknown: bool = False,
     ) -> Loaded:
         """Load the component to run; requests that come meanwhile wait. See `engine.load`.
@@ -99,7 +100,12 @@ class Sandboxes:
         """
         try:
             self._loaded = await load(
-                component, folder=folder, border=border, quick=quick, trap_unknown=trap_unknown
+                component,
+                folder=folder,
+                border=border,
+                quick=quick,
+                pool=pool,
+                trap_unknown=trap_unknown,
             )
         except StartError as error:
             self._loaded = error

@@ -88,6 +88,7 @@ def _serve(arguments: Arguments) -> None:
         strict=False,
         websockets=arguments.websockets,
         quick=True,
+        pool=True,
         http_cache=False,
         trap_unknown=arguments.trap_unknown,
     )

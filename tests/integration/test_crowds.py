@@ -5,177 +5,47 @@ is left in the process of clients that went is in `test_under_pressure.py`. Sour
 """
 
 import asyncio
-import contextlib
-import json
-import re
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
-from typing import cast
+from collections.abc import AsyncIterator
 
 import pytest
 
 from host_sim.fanout.streams import MAX_BUFFERED
-from host_sim.messages import Address
 from tests.support.backend import Backend
-from tests.support.proxies import HANDSHAKE, OK, STREAM, connected, pages, sized
-from tests.support.raw import Raw
-from tests.support.waiting import PATIENCE_S, soon
+from tests.support.crowds import (
+    PLAIN,
+    WS,
+    Running,
+    all_have,
+    proxy_process,
+    publication,
+    published,
+    stream,
+    ws_reply,
+)
+from tests.support.proxies import OK, STREAM, connected, pages, sized
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
-AT_A_TIME = 100
-"""Clients that connect at the same time; listeners have a queue of some length."""
-
-SUBSCRIBE = b'c:{"type": "subscribe", "channel": "room"}'
-ACCEPT = OK + b"Content-Type: application/websocket-events\r\nSec-WebSocket-Extensions: grip\r\n"
 REPLIES = {
     b"/stream": STREAM,
     b"/slow": STREAM.replace(b"room", b"room, heavy"),
     b"/quiet": STREAM.replace(b"room", b"quiet"),
     b"/plain": sized(OK, b"hi"),
-    b"/ws": sized(ACCEPT, b"OPEN\r\nTEXT %x\r\n%s\r\n" % (len(SUBSCRIBE), SUBSCRIBE)),
+    b"/ws": ws_reply(),
 }
-WS = HANDSHAKE.replace(b"/a", b"/ws")
-PLAIN = b"GET /plain HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-def stream(path: str = "/stream") -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
-
-
-def publication(texts: Iterable[str], channel: str = "room") -> bytes:
-    """Return the request that publishes these messages, to streams and WebSockets."""
-    items = [
-        {
-            "channel": channel,
-            "formats": {"http-stream": {"content": text}, "ws-message": {"content": text}},
-        }
-        for text in texts
-    ]
-    body = json.dumps({"items": items}).encode()
-    return b"POST /publish/ HTTP/1.1\r\nHost: h\r\n" + sized(b"", body)
-
-
-async def published(publisher: Raw, *texts: str, channel: str = "room") -> None:
-    publisher.send(publication(texts, channel))
-    head, _ = await publisher.answer()
-    assert head.startswith(b"HTTP/1.1 200 "), head
-
-
-class Member(asyncio.Protocol):
-    """A client of a crowd: keeps what it is sent after its head, or just reads nothing."""
-
-    def __init__(self, request: bytes) -> None:
-        self.request = request
-        self.began = asyncio.get_running_loop().create_future()
-        self.received = bytearray()
-        self.gone = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        if not self.began.done():
-            head = self.received.find(b"\r\n\r\n")
-            first = 0 if self.request is WS else len(b"6\r\nstart;\r\n")
-            if head >= 0 and len(self.received) >= head + 4 + first:
-                del self.received[: head + 4 + first]
-                self.began.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.gone = True
-        if not self.began.done():
-            self.began.set_exception(exc or ConnectionError("closed before it began"))
-
-    def expected(self, texts: Iterable[str]) -> bytes:
-        """Return what it should have received of these messages, each of less than 126 bytes."""
-        if self.request is WS:
-            return b"".join(b"\x81%c%s" % (len(text), text.encode()) for text in texts)
-        return b"".join(b"%x\r\n%s\r\n" % (len(text), text.encode()) for text in texts)
-
-
-class Running:
-    """A proxy process.
-
-    Attributes:
-        address: where it takes clients.
-        publish_address: where it takes publishers.
-        said: what it has printed since it started.
-    """
-
-    def __init__(self, pid: int, address: Address, publish_address: Address) -> None:
-        self.address = address
-        self.publish_address = publish_address
-        self.said = bytearray()
-        self._status = Path(f"/proc/{pid}/status")
-
-    async def listen(self, output: asyncio.StreamReader) -> None:
-        """Take in what it prints, to the end."""
-        while line := await output.readline():
-            self.said += line
-
-    def memory(self, which: str) -> int:
-        """Return `VmRSS` or `VmHWM` (the most that it ever was) in bytes."""
-        found = re.search(rf"{which}:\s+(\d+) kB", self._status.read_text())
-        assert found is not None
-        return int(found[1]) << 10
-
-    @contextlib.asynccontextmanager
-    async def crowd(self, *requests: bytes) -> AsyncIterator[list[Member]]:
-        """Connect a client for each request; inside the block all of them are held."""
-        loop = asyncio.get_running_loop()
-        members = [Member(request) for request in requests]
-        joined = 0
-
-        async def join(member: Member) -> None:
-            nonlocal joined
-            await loop.create_connection(lambda: member, *self.address)
-            joined += 1
-            async with asyncio.timeout(PATIENCE_S):
-                await member.began
-
-        try:
-            for start in range(0, len(members), AT_A_TIME):
-                await asyncio.gather(*map(join, members[start : start + AT_A_TIME]))
-            yield members
-        finally:
-            for member in members[:joined]:
-                member.transport.abort()
 
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Running]:
     """Run `host-sim proxy` before a backend with `REPLIES`."""
-    async with Backend(pages(REPLIES)) as backend:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "host_sim", "proxy", "--sig-iss", "i", "--sig-key", "k"),
-            *("--addr", "127.0.0.1:0", "--publish-addr", "127.0.0.1:0"),
-            *("--route", f"origin=http://127.0.0.1:{backend.address[1]}"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        assert process.stdout is not None
-        listening: asyncio.Task[None] | None = None
-        try:
-            printed = (await process.stdout.readuntil(b"started\n")).decode()
-            places = dict(re.findall(r"(fanout|publish) +http://(\S+:\d+)", printed))
-            addresses = (places[name].split(":") for name in ("fanout", "publish"))
-            running = Running(process.pid, *((host, int(port)) for host, port in addresses))
-            listening = asyncio.create_task(running.listen(process.stdout))
-            yield running
-        finally:
-            process.terminate()
-            await process.wait()
-            if listening is not None:
-                await listening
+    async with Backend(pages(REPLIES)) as backend, proxy_process(backend.address) as running:
+        yield running
 
 
 @pytest.fixture
@@ -186,15 +56,6 @@ def files() -> None:
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"{wanted} open files are not allowed here")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def all_have(members: list[Member], texts: list[str]) -> None:
-    """Check that everybody got these messages and nothing else, each once and in order."""
-    expected = {member.request: member.expected(texts) for member in members}
-    await soon(lambda: all(len(one.received) >= len(expected[one.request]) for one in members))
-    for member in members:
-        assert member.received == expected[member.request]
-        assert not member.gone
 
 
 async def test_slow_reader_among_a_thousand(proxy: Running) -> None:

@@ -95,6 +95,7 @@ async def load(
     folder: Path | None = None,
     border: str | None = None,
     quick: bool = False,
+    pool: bool = False,
     trap_unknown: bool = False,
 ) -> Loaded:
     """Load a component, compiling it if this has not been done before.
@@ -104,6 +105,7 @@ async def load(
         folder: for compiled components; None for the user's cache folder.
         border: `direct` or `public`; None for the better one that works.
         quick: compile it in less time, to slower code.
+        pool: take guests' memory from a pool, if there can be one; see `pooling`.
         trap_unknown: whether a function that nobody has ends only the guest that calls it.
 
     Raises:
@@ -118,7 +120,7 @@ async def load(
             asyncio.to_thread(importlib.import_module, "host_sim.sandbox.loading.linker"),
         )
         path = hasty if quick and not full.exists() else full
-        link = functools.partial(_open, path, border, trap_unknown)
+        link = functools.partial(_open, path, border, pool, trap_unknown)
         ready = await asyncio.to_thread(link) if path.exists() else None
         cached = ready is not None
         if ready is None:
@@ -171,7 +173,7 @@ def check(component: Path) -> None:
 
 
 def _open(
-    path: Path, wanted: str | None, trap_unknown: bool
+    path: Path, wanted: str | None, pool: bool, trap_unknown: bool
 ) -> "tuple[wasmtime.Engine, Border, Linked, bool] | None":
     """Map a compiled component and link it; None, and the file deleted, if it cannot be used.
 
@@ -184,7 +186,7 @@ def _open(
     from host_sim.sandbox.loading.pooling import set_pool
 
     config = _config()
-    for pooled in (True, False) if set_pool(config) else (False,):
+    for pooled in (True, False) if pool and set_pool(config) else (False,):
         engine = wasmtime.Engine(config) if pooled else make_engine()
         try:
             component = Component.deserialize_file(engine, str(path))

@@ -1,9 +1,12 @@
 """Memory for guests from a pool: a fresh guest takes the place of one that has gone.
 
 Without it, wasmtime maps the memory of each instance anew and the system hands it out page by page,
-some 600 times for one request of a Python guest. wasmtime-py has no words for the pool, so it is
-asked for in those of the C API; where these are not there, guests get their memory as they always
-did. Source: `wasmtime/config.h`, "pooling allocation".
+some 600 times for one request of a Python guest. A pool reserves 4 GiB of addresses for each memory
+that it may come to, and an engine that cannot have them ends the process: so it is for commands,
+which have one engine, and not for test suites, which have hundreds.
+
+wasmtime-py has no words for the pool, so it is asked for in those of the C API; where these are not
+there, guests get their memory as they always did. Source: `wasmtime/config.h`, "pooling allocation".
 """
 
 import ctypes
@@ -26,7 +29,7 @@ MAX_TABLE_ELEMENTS: Final = 98_765
 """Elements of each table, mostly functions that can be called through it. Likewise."""
 
 _MAX_MEMORY_BYTES: Final = 128 << 20  # likewise, of each memory
-_MEMORIES: Final = 8  # of a component in the pool; each reserves 4 GiB of addresses
+_MEMORIES: Final = 4  # of a component in the pool; each reserves 4 GiB of addresses
 _TABLES: Final = 16
 _STATE_BYTES: Final = 1 << 20
 

@@ -244,7 +244,7 @@ async def test_guests_that_have_no_room_in_the_pool_run_elsewhere() -> None:
     sandboxes = Sandboxes(
         upstream=upstream, data=HostData(backends={"origin": BackendFacts(url="http://h")})
     )
-    loaded = await sandboxes.load(build_guest())
+    loaded = await sandboxes.load(build_guest(), pool=True)
     assert loaded.beside(SEATS - 1) is loaded
     elsewhere = loaded.beside(SEATS)
     assert elsewhere.engine is not loaded.engine
@@ -261,10 +261,10 @@ async def test_guests_that_have_no_room_in_the_pool_run_elsewhere() -> None:
 async def test_a_component_that_is_too_large_for_the_pool_has_none(
     component: Callable[..., Path], tmp_path: Path
 ) -> None:
-    memories = "(core module $x (memory 1))" + "(core instance (instantiate $x))" * 9
+    memories = "(core module $x (memory 1))" + "(core instance (instantiate $x))" * 5
     sandboxes = Sandboxes(upstream=Upstream())
     path = component(exports=memories + HANDLER)
-    loaded = await sandboxes.load(path, folder=tmp_path / "cache")
+    loaded = await sandboxes.load(path, folder=tmp_path / "cache", pool=True)
     assert loaded.beside(1_000) is loaded
     assert isinstance(await Scripted(sandboxes, Upstream()).run(""), Responded)
     await sandboxes.close()
