@@ -69,6 +69,14 @@ class Listener:
         if self._server is None:
             return
         self.closing = True
+        # What asyncio has accepted when its server closes would be lost without being closed
+        # (CPython issue 109564): accept no more, and let what is accepted become connections, which
+        # `opened` ends. That takes a turn of the loop for the transport and one for its protocol.
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(2):
+            await asyncio.sleep(0)
         self._server.close()
         for transport in list(self._transports):
             protocol = transport.get_protocol()

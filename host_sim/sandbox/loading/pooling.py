@@ -5,8 +5,9 @@ some 600 times for one request of a Python guest. A pool reserves 4 GiB of addre
 that it may come to, and an engine that cannot have them ends the process: so it is for commands,
 which have one engine, and not for test suites, which have hundreds.
 
-wasmtime-py has no words for the pool, so it is asked for in those of the C API; where these are not
-there, guests get their memory as they always did. Source: `wasmtime/config.h`, "pooling allocation".
+wasmtime-py has no words for the pool, so it is asked for in those of the C API; where these are
+not there, guests get their memory as they always did. Source: `wasmtime/config.h`, "pooling
+allocation".
 """
 
 import ctypes

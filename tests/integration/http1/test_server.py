@@ -1,7 +1,10 @@
 """The HTTP server, byte by byte over real sockets (RFC 9110, RFC 9112, compute-host §1.1)."""
 
 import asyncio
+import contextlib
+import gc
 import logging
+import socket
 import ssl
 from pathlib import Path
 
@@ -909,6 +912,21 @@ async def test_close_cuts_what_does_not_finish_in_time(connect: Connect) -> None
     assert handler.gone == 1
     assert await client.rest() == b""
     await listener.close(1)  # again: nothing happens
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_close_ends_connections_that_come_at_that_moment(turns: int) -> None:
+    """However far the event loop has come with them; none is left to be collected as garbage."""
+    listener = await serve(Recorder(), "127.0.0.1", 0)
+    clients = [socket.create_connection(listener.address) for _ in range(3)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await listener.close(PATIENCE_S)
+    gc.collect()  # warns of transports that nobody has closed
+    for client in clients:
+        with client, contextlib.suppress(ConnectionResetError):
+            client.settimeout(PATIENCE_S)
+            assert client.recv(1) == b""
 
 
 async def test_nothing_is_logged_above_info_for_what_clients_do(
