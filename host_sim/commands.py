@@ -49,6 +49,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         fanout_publish=arguments.fanout_publish,
         sig_key=LOCAL_SIG_KEY if arguments.sig_key is None else _key(arguments.sig_key),
         pool=True,
+        wait=False,
     )
 
     async def serve(stopping: asyncio.Event) -> None:

@@ -90,6 +90,7 @@ class Simulator:
         quick: bool = False,
         pool: bool = False,
         trap_unknown: bool = False,
+        wait: bool = True,
     ) -> None:
         """Describe a simulator; nothing happens before `start`.
 
@@ -119,6 +120,8 @@ class Simulator:
                 process that has one simulator, since it takes many addresses.
             trap_unknown: let a component start that imports what nobody here has; calling it ends
                 the guest.
+            wait: let requests wait while the component is compiled; if not, they are answered 503
+                with `Retry-After`.
 
         Raises:
             ConfigError: the manifest, the key or a URL cannot be used.
@@ -134,6 +137,7 @@ class Simulator:
         self._quick = quick
         self._pool = pool
         self._trap_unknown = trap_unknown
+        self._wait = wait
         self._limits = Limits(request_timeout_s=request_timeout_s, reuse=reuse)
         self._sig = (parse_key(sig_key), sig_iss)
         self._fanout = fanout
@@ -186,7 +190,7 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen, and begin to load the component; requests that come before it is there wait.
+        """Listen, and begin to load the component; what becomes of requests till then says `wait`.
 
         Raises:
             StartError: there is no such component, a port is taken, or there can be no state.
@@ -203,6 +207,7 @@ class Simulator:
             limits=self._limits,
             state=self._state,
             http_cache=self._http_cache,
+            wait=self._wait,
         )
         dispatcher = Dispatcher(self._sandboxes, self._engine, upstream.patient)
         try:

@@ -13,8 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from grip.headers import Headers
+from host_sim.body import Body
 from host_sim.errors import StartError
-from host_sim.messages import Failed, Outcome, Request, Upstream
+from host_sim.messages import Failed, Outcome, Request, Responded, Response, Upstream
 from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.cache.store import Cache
 from host_sim.sandbox.data import HostData, KvItem, SendDynamic
@@ -49,6 +51,7 @@ class Sandboxes:
         state: Path | None = None,
         cache: Cache | None = None,
         http_cache: bool = True,
+        wait: bool = True,
     ) -> None:
         """Make ready to run guests.
 
@@ -60,6 +63,7 @@ class Sandboxes:
             state: folder for what guests keep in KV stores; None: it is lost at the end.
             cache: what they share; None for an empty one.
             http_cache: whether there is the HTTP cache, which Viceroy does not have.
+            wait: let requests wait while the component is compiled; if not, they are told so.
 
         Raises:
             StartError: there can be no state in that folder.
@@ -80,7 +84,9 @@ class Sandboxes:
         self._running: set[Sandbox] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._ready = asyncio.Event()
+        self._wait = wait
+        self._compiling = False
+        self._decided = asyncio.Event()  # when requests need not wait any longer
         self._loaded: Loaded | StartError | None = None
 
     async def load(
@@ -93,7 +99,7 @@ class Sandboxes:
         pool: bool = False,
         trap_unknown: bool = False,
     ) -> Loaded:
-        """Load the component to run; requests that come meanwhile wait. See `engine.load`.
+        """Load the component to run, see `engine.load`; once.
 
         Raises:
             StartError: it cannot be run; then neither can requests be served.
@@ -106,12 +112,14 @@ class Sandboxes:
                 quick=quick,
                 pool=pool,
                 trap_unknown=trap_unknown,
+                on_compile=None if self._wait else self._say_compiling,
             )
         except StartError as error:
             self._loaded = error
             raise
         finally:
-            self._ready.set()
+            self._compiling = False
+            self._decided.set()
         self._told.check_package(component)
         return self._loaded
 
@@ -122,7 +130,9 @@ class Sandboxes:
 
     async def run(self, request: Request) -> Outcome:
         """Return as soon as the outcome is decided; the guest may go on in the background."""
-        await self._ready.wait()
+        await self._decided.wait()
+        if self._compiling:
+            return _compiling()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         exchange = Exchange(request, next(self._numbers), outcome)
         if not self._parking.offer(exchange):
@@ -149,6 +159,10 @@ class Sandboxes:
         self._kv.close()
         if isinstance(self._loaded, Loaded):
             self._loaded.ticker.close()
+
+    def _say_compiling(self) -> None:
+        self._compiling = True
+        self._decided.set()
 
     def _start(self, exchange: Exchange) -> None:
         """Serve a request with a sandbox of its own."""
@@ -212,6 +226,14 @@ class Sandboxes:
         self._running.discard(sandbox)
         if not self._running:
             self._idle.set()
+
+
+def _compiling() -> Responded:
+    """Return what a client gets that will not be kept waiting for the compiler."""
+    text = b"compiling the component, which takes some seconds and is done once; try again\n"
+    headers = Headers([("Content-Type", "text/plain"), ("Retry-After", "1")])
+    reason = "Service Unavailable"
+    return Responded(Response(status=503, reason=reason, headers=headers, body=Body.of(text)))
 
 
 def _kv_stores(contents: Mapping[str, Mapping[str, KvItem]], state: Path | None) -> KvStores:

@@ -165,6 +165,23 @@ def test_signal_ends_it_with_0_also_while_a_client_is_held(number: signal.Signal
 
 
 @pytest.mark.wasm
+def test_who_asks_while_it_compiles_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with serving("--json") as process:
+        (listening,) = map(json.loads, lines_until(process, '"listening"'))
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(f"{listening['edge']}/stream", timeout=60)
+        with told.value as answer:
+            assert (answer.code, answer.headers["Retry-After"]) == (503, "1")
+            assert answer.read().startswith(b"compiling the component")
+        lines_until(process, '"ready"')
+        with urllib.request.urlopen(f"{listening['edge']}/stream", timeout=60) as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.wasm
 def test_json_lines_tell_machines_where_and_what() -> None:
     with serving("--json") as process:
         listening, ready = map(json.loads, lines_until(process, '"ready"'))

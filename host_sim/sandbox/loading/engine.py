@@ -97,6 +97,7 @@ async def load(
     quick: bool = False,
     pool: bool = False,
     trap_unknown: bool = False,
+    on_compile: "Callable[[], None] | None" = None,
 ) -> Loaded:
     """Load a component, compiling it if this has not been done before.
 
@@ -107,6 +108,7 @@ async def load(
         quick: compile it in less time, to slower code.
         pool: take guests' memory from a pool, if there can be one; see `pooling`.
         trap_unknown: whether a function that nobody has ends only the guest that calls it.
+        on_compile: called when it turns out that it has to be compiled, which takes seconds.
 
     Raises:
         StartError: there is no such file, it is no component, or it does not fit this host.
@@ -125,6 +127,8 @@ async def load(
         cached = ready is not None
         if ready is None:
             _log.info("compiling %s, which takes some seconds and is done once", component)
+            if on_compile is not None:
+                on_compile()
             await _compile(component, path, quick)
             ready = await asyncio.to_thread(link)
         if ready is None:

@@ -281,6 +281,26 @@ async def test_requests_wait_for_the_component() -> None:
     await sandboxes.close()
 
 
+async def test_requests_need_not_wait_for_the_compiler(tmp_path: Path) -> None:
+    """They do for all else, as it takes no time that anybody would notice."""
+    for compiled in (False, True):
+        sandboxes = Sandboxes(upstream=Upstream(), wait=False)
+        guest = Scripted(sandboxes, Upstream())
+        early = asyncio.create_task(guest.run("answer(b'')"))
+        await asyncio.sleep(0)
+        loading = asyncio.create_task(sandboxes.load(build_guest(), folder=tmp_path / "cache"))
+        outcome = await early
+        assert isinstance(outcome, Responded)
+        assert outcome.response.status == (200 if compiled else 503)
+        assert outcome.response.headers.get("retry-after") == (None if compiled else "1")
+        assert loading.done() is compiled
+        await loading
+        outcome = await guest.run("answer(b'')")
+        assert isinstance(outcome, Responded)
+        assert outcome.response.status == 200
+        await sandboxes.close()
+
+
 async def test_requests_fail_when_the_component_cannot_be_loaded(tmp_path: Path) -> None:
     sandboxes = Sandboxes(upstream=Upstream())
     guest = Scripted(sandboxes, Upstream())
