@@ -4,6 +4,7 @@ Warm is with a compiled form from before, cold without. Viceroy keeps none.
 """
 
 import contextlib
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.processes import cpu_s, rss_kib, running, tree, wait_port, wait_quiet
 from bench.requests import answers
 
 SETTLED_S = 2.0
-"""How long a process that has just started is left alone before its memory is read."""
+"""For how long a process that has just started does nothing before its memory is read."""
 
 
 def measure(repeat: int) -> list[Row]:
@@ -26,14 +27,15 @@ def measure(repeat: int) -> list[Row]:
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as folder:
             for what in ("cold", "warm"):
-                runs.setdefault((what, ours.peer.name), []).append(started(ours, Path(folder)))
+                figures = started(ours, Path(folder), cold=what == "cold")
+                runs.setdefault((what, ours.peer.name), []).append(figures)
         if peer.peer.available():
-            figures = started(peer, Path("/"))
+            figures = started(peer, Path("/"), cold=False)
             for what in ("cold", "warm"):
                 runs.setdefault((what, peer.peer.name), []).append(figures)
     rows: list[Row] = [
         {"what": f"start, {what}", "peer": name, **medians(figures)}
-        for (what, name), figures in sorted(runs.items())
+        for (what, name), figures in sorted(runs.items(), key=lambda run: run[0][0])
     ]
     sizes = (("bin/main.wasm", ARTIFACT), ("hello world", components.hello()))
     rows += [
@@ -43,25 +45,35 @@ def measure(repeat: int) -> list[Row]:
     return rows
 
 
-def started(edge: Edge, cache: Path) -> Figures:
-    """Start an edge with this cache folder and stop it."""
-    wait_quiet()
-    with contextlib.ExitStack() as stack:
-        if edge.proxy is not None:
-            stack.enter_context(running(edge.proxy, cwd=ROOT))
-        began = time.perf_counter()
-        process = stack.enter_context(
-            running(edge.peer.command, cwd=ROOT, environment={"XDG_CACHE_HOME": str(cache)})
-        )
-        wait_port(edge.peer.port, process, 60)
-        bound_s = time.perf_counter() - began
-        answers(edge.peer.port)
-        ready_s = time.perf_counter() - began
+def started(edge: Edge, cache: Path, *, cold: bool) -> Figures:
+    """Start an edge with this cache folder twice: to be asked at once, and to be left alone."""
+    figures: Figures = {}
+    for asked in (True, False):
+        if cold:
+            shutil.rmtree(cache / "host-sim", ignore_errors=True)
+        wait_quiet()
+        with contextlib.ExitStack() as stack:
+            if edge.proxy is not None:
+                stack.enter_context(running(edge.proxy, cwd=ROOT))
+            began = time.perf_counter()
+            process = stack.enter_context(
+                running(edge.peer.command, cwd=ROOT, environment={"XDG_CACHE_HOME": str(cache)})
+            )
+            wait_port(edge.peer.port, process, 60)
+            if asked:
+                figures["bound_s"] = time.perf_counter() - began
+                answers(edge.peer.port)
+                figures["ready_s"] = time.perf_counter() - began
+                figures["cpu_s"] = cpu_s(tree(process.pid))
+            else:
+                wait_idle(process.pid)
+                figures["idle_mib"] = rss_kib(tree(process.pid)) / 1024
+    return figures
+
+
+def wait_idle(pid: int) -> None:
+    """Wait until a process and its children have done nothing for `SETTLED_S`."""
+    used_s = -1.0
+    while (now_s := cpu_s(tree(pid))) - used_s > SETTLED_S / 20:
+        used_s = now_s
         time.sleep(SETTLED_S)
-        pids = tree(process.pid)
-        return {
-            "ready_s": ready_s,
-            "bound_s": bound_s,
-            "cpu_s": cpu_s(pids),
-            "idle_mib": rss_kib(pids) / 1024,
-        }
