@@ -72,8 +72,8 @@ def started(edge: Edge, cache: Path, *, cold: bool) -> Figures:
 
 
 def wait_idle(pid: int) -> None:
-    """Wait until a process and its children have done nothing for `SETTLED_S`."""
+    """Wait until a process and its children have done nothing for `SETTLED_S`, nor come or gone."""
     used_s = -1.0
-    while (now_s := cpu_s(tree(pid))) - used_s > SETTLED_S / 20:
+    while abs((now_s := cpu_s(tree(pid))) - used_s) > SETTLED_S / 20:
         used_s = now_s
         time.sleep(SETTLED_S)
