@@ -130,7 +130,7 @@ async def load(
             if on_compile is not None:
                 on_compile()
             await _compile(component, path, quick)
-            ready = await asyncio.to_thread(link)
+            ready = await asyncio.to_thread(_open_new, path, border, pool, trap_unknown)
         if ready is None:
             raise StartError(f"{component}: wasmtime does not take what it compiled itself")
         cache.used(path)
@@ -201,6 +201,31 @@ def _open(
         return engine, border, linked, pooled
     path.unlink(missing_ok=True)
     return None
+
+
+def _open_new(
+    path: Path, wanted: str | None, pool: bool, trap_unknown: bool
+) -> "tuple[wasmtime.Engine, Border, Linked, bool] | None":
+    """Open what was just compiled, having seen once that wasmtime has what it wants of WASI.
+
+    Seen without a pool, which would keep the guest's memory. All that this depends on is in the
+    file's name, so a file that is kept has passed.
+
+    Raises:
+        StartError: it does not fit this host.
+    """
+    from host_sim.sandbox.loading.linker import try_out
+
+    opened = _open(path, wanted, pool=False, trap_unknown=True)
+    if opened is None:
+        return None
+    engine, _, linked, _ = opened
+    try:
+        try_out(engine, linked)
+    except StartError:
+        path.unlink(missing_ok=True)
+        raise
+    return _open(path, wanted, pool, trap_unknown)
 
 
 def _without_pool(loaded: Loaded, trap_unknown: bool) -> Loaded:

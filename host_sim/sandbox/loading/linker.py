@@ -21,7 +21,7 @@ from host_sim.sandbox.border.values import HostFunction, Stopped
 from host_sim.sandbox.hostcalls import find
 from host_sim.sandbox.state import Sandbox
 
-__all__ = ["Border", "Linked", "choose_border", "link"]
+__all__ = ["Border", "Linked", "choose_border", "link", "try_out"]
 
 PLATFORM = "fastly:compute/"
 HANDLER = "http-incoming"
@@ -124,9 +124,7 @@ def link(
     if request_type is None or body_type is None:
         raise StartError("the component imports neither requests nor bodies: it cannot be called")
     missing = tuple(imports.missing)
-    linked = Linked(imports.linker, component, handler, request_type, body_type, missing)
-    _try(engine, linked)
-    return linked
+    return Linked(imports.linker, component, handler, request_type, body_type, missing)
 
 
 class _Imports:
@@ -202,8 +200,12 @@ def _lacking(key: str) -> HostFunction:
     return lacking
 
 
-def _try(engine: wasmtime.Engine, linked: Linked) -> None:
-    """Instantiate once, which is how wasmtime says what of WASI it lacks."""
+def try_out(engine: wasmtime.Engine, linked: Linked) -> None:
+    """Instantiate once, which is how wasmtime says what of WASI it lacks.
+
+    Raises:
+        StartError: it lacks something.
+    """
     store = wasmtime.Store(engine)
     store.set_wasi(wasmtime.WasiConfig())
     store.set_epoch_deadline(1 << 30)

@@ -104,6 +104,18 @@ async def test_every_function_that_nobody_has_is_named(
     )
 
 
+async def test_a_component_that_wants_something_else_of_wasi(
+    component: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It is told each time; what is compiled of it is not kept, for a kept one is not tried."""
+    path = component(
+        imports='(import "wasi:cli/exit@0.2.0" (instance (export "exit" (func (param "x" u8)))))'
+    )
+    for _ in range(2):
+        assert "the component cannot be instantiated: " in await refused(path, tmp_path / "cache")
+        assert not list((tmp_path / "cache").glob("*.cwasm"))
+
+
 async def test_a_component_as_text(tmp_path: Path) -> None:
     """Host contract §5.1: wasm or wat text."""
     path = tmp_path / "tiny.wat"
