@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import components
@@ -16,7 +17,7 @@ from bench.processes import cpu_s, rss_kib, running, tree, wait_port, wait_quiet
 from bench.requests import answers
 
 SETTLED_S = 2.0
-"""For how long a process that has just started does nothing before its memory is read."""
+"""For how long a process that has just started is at rest before its memory is read."""
 
 
 def measure(repeat: int) -> list[Row]:
@@ -48,32 +49,41 @@ def measure(repeat: int) -> list[Row]:
 def started(edge: Edge, cache: Path, *, cold: bool) -> Figures:
     """Start an edge with this cache folder twice: to be asked at once, and to be left alone."""
     figures: Figures = {}
-    for asked in (True, False):
-        if cold:
-            shutil.rmtree(cache / "host-sim", ignore_errors=True)
-        wait_quiet()
-        with contextlib.ExitStack() as stack:
-            if edge.proxy is not None:
-                stack.enter_context(running(edge.proxy, cwd=ROOT))
-            began = time.perf_counter()
-            process = stack.enter_context(
-                running(edge.peer.command, cwd=ROOT, environment={"XDG_CACHE_HOME": str(cache)})
-            )
-            wait_port(edge.peer.port, process, 60)
-            if asked:
-                figures["bound_s"] = time.perf_counter() - began
-                answers(edge.peer.port)
-                figures["ready_s"] = time.perf_counter() - began
-                figures["cpu_s"] = cpu_s(tree(process.pid))
-            else:
-                wait_idle(process.pid)
-                figures["idle_mib"] = rss_kib(tree(process.pid)) / 1024
+    with starting(edge, cache, cold=cold) as (pid, began):
+        figures["bound_s"] = time.perf_counter() - began
+        answers(edge.peer.port)
+        figures["ready_s"] = time.perf_counter() - began
+        figures["cpu_s"] = cpu_s(tree(pid))
+    with starting(edge, cache, cold=cold) as (pid, _):
+        wait_idle(pid)
+        figures["idle_mib"] = rss_kib(tree(pid)) / 1024
     return figures
 
 
-def wait_idle(pid: int) -> None:
-    """Wait until a process and its children have done nothing for `SETTLED_S`, nor come or gone."""
-    used_s = -1.0
-    while abs((now_s := cpu_s(tree(pid))) - used_s) > SETTLED_S / 20:
-        used_s = now_s
+@contextlib.contextmanager
+def starting(edge: Edge, cache: Path, *, cold: bool) -> Iterator[tuple[int, float]]:
+    """Start an edge, wait for its port, and give its process and when it was started."""
+    if cold:
+        shutil.rmtree(cache / "host-sim", ignore_errors=True)
+    wait_quiet()
+    with contextlib.ExitStack() as stack:
+        if edge.proxy is not None:
+            stack.enter_context(running(edge.proxy, cwd=ROOT))
+        began = time.perf_counter()
+        process = stack.enter_context(
+            running(edge.peer.command, cwd=ROOT, environment={"XDG_CACHE_HOME": str(cache)})
+        )
+        wait_port(edge.peer.port, process, 60)
+        yield process.pid, began
+
+
+def wait_idle(pid: int, cores: float = 0.2, patience_s: float = 60) -> None:
+    """Wait until a process and its children use less than `cores`, none coming or going."""
+    deadline = time.monotonic() + patience_s
+    used_s = cpu_s(tree(pid))
+    while time.monotonic() < deadline:
         time.sleep(SETTLED_S)
+        before_s, used_s = used_s, cpu_s(tree(pid))
+        if abs(used_s - before_s) / SETTLED_S < cores:
+            return
+    raise SystemExit(f"process {pid} does not come to rest in {patience_s:g} s")
