@@ -132,7 +132,7 @@ class Sandboxes:
         """Return as soon as the outcome is decided; the guest may go on in the background."""
         await self._decided.wait()
         if self._compiling:
-            return _compiling()
+            return _come_again()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         exchange = Exchange(request, next(self._numbers), outcome)
         if not self._parking.offer(exchange):
@@ -228,7 +228,7 @@ class Sandboxes:
             self._idle.set()
 
 
-def _compiling() -> Responded:
+def _come_again() -> Responded:
     """Return what a client gets that will not be kept waiting for the compiler."""
     text = b"compiling the component, which takes some seconds and is done once; try again\n"
     headers = Headers([("Content-Type", "text/plain"), ("Retry-After", "1")])
