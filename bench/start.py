@@ -69,10 +69,10 @@ def starting(edge: Edge, cache: Path, *, cold: bool) -> Iterator[tuple[int, floa
     with contextlib.ExitStack() as stack:
         if edge.proxy is not None:
             stack.enter_context(running(edge.proxy, cwd=ROOT))
+        # With bytecode, as everybody has it: pip compiles what it installs.
+        environment = {"XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": ""}
         began = time.perf_counter()
-        process = stack.enter_context(
-            running(edge.peer.command, cwd=ROOT, environment={"XDG_CACHE_HOME": str(cache)})
-        )
+        process = stack.enter_context(running(edge.peer.command, cwd=ROOT, environment=environment))
         wait_port(edge.peer.port, process, 60)
         yield process.pid, began
 

@@ -6,7 +6,6 @@ What a person is to read or paste goes to standard output, logs go to standard e
 import argparse
 import asyncio
 import dataclasses
-import http.client
 import json
 import logging
 import sys
@@ -145,6 +144,8 @@ def _post(url: str, body: bytes, key: str | None) -> str:
     Raises:
         HostSimError: the endpoint cannot be reached or refuses.
     """
+    import http.client
+
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or parts.hostname is None:
         raise ConfigError(f"expected an http or https URL, got {url!r}")

@@ -8,8 +8,8 @@ import dataclasses
 import ssl
 from typing import Self
 
+from grip.keys import Key
 from grip.sequence import GAP_WAIT_S
-from grip.signature import Key
 from host_sim.fanout.answers import refuse
 from host_sim.fanout.forward import DEFAULT_FORWARDED, TIMEOUT_S, Forwarded, Sign
 from host_sim.fanout.proxy import MAX_HELD, FanoutProxy

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from grip.errors import LocalProtocolError
 from grip.items import Item
-from grip.signature import Key
+from grip.keys import Key
 from host_sim.config.backends import Backend
 from host_sim.config.manifest import Manifest, load_manifest
 from host_sim.edge.dispatch import Dispatcher
@@ -23,8 +23,6 @@ from host_sim.http1.client import HttpClient
 from host_sim.http2.client import Http2Client
 from host_sim.lookups import host_data, send_dynamic
 from host_sim.messages import Address
-from host_sim.pushpin.engine import PushpinEngine
-from host_sim.pushpin.running import RunningEngine
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.loading.engine import check
 from host_sim.sandbox.waiting import Limits
@@ -290,6 +288,8 @@ class Simulator:
                     strict=self._strict,
                 )
             case "pushpin":
+                from host_sim.pushpin.engine import PushpinEngine
+
                 return PushpinEngine(
                     self._client,
                     backends,
@@ -300,6 +300,8 @@ class Simulator:
                     publish_key=self._publish_key,
                 )
             case url:
+                from host_sim.pushpin.running import RunningEngine
+
                 return RunningEngine(self._client, url, self._fanout_publish, strict=self._strict)
 
     async def _load(self) -> None:

@@ -10,7 +10,7 @@ from host_sim.config.table import InvalidError, Table, read_bytes
 
 __all__ = ["Backend", "ClientCertificate", "Health", "parse_backend"]
 
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:EC |RSA )?PRIVATE KEY-----")
 _CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _CA_FORMS = (

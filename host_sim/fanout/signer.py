@@ -2,7 +2,7 @@
 
 import time
 
-from grip import signature
+from grip.keys import Key
 
 __all__ = ["Signer"]
 
@@ -10,7 +10,7 @@ __all__ = ["Signer"]
 class Signer:
     """Signs in the name of one issuer; call it for a signature that is valid for an hour."""
 
-    def __init__(self, key: signature.Key, issuer: str) -> None:
+    def __init__(self, key: Key, issuer: str) -> None:
         self._key = key
         self._issuer = issuer
         self._second = -1
@@ -23,6 +23,9 @@ class Signer:
         """
         second = int(time.time())
         if second != self._second:
-            self._token = signature.sign(self._key, self._issuer, second)
+            # Not before the first: who never hands off, waits for no cryptography at the start.
+            from grip.signature import sign
+
+            self._token = sign(self._key, self._issuer, second)
             self._second = second
         return self._token

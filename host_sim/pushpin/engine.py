@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from grip.items import Item
-from grip.signature import Key
+from grip.keys import Key
 from host_sim.config.backends import Backend
 from host_sim.edge.upstream import SELF
 from host_sim.engine import GRACE_S, listen, url_at

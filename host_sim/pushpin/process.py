@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from grip.headers import Headers
-from grip.signature import Key
+from grip.keys import Key
 from host_sim.body import Body
 from host_sim.errors import BackendError, BodyError, StartError
 from host_sim.http1.client import HttpClient

@@ -9,7 +9,7 @@ import ssl
 from pathlib import Path
 
 from grip.errors import LocalProtocolError
-from grip.signature import Key
+from grip.keys import Key
 from host_sim.errors import ConfigError
 from host_sim.fanout.forward import Forwarded
 from host_sim.fanout.proxy import MAX_HELD

@@ -106,7 +106,7 @@ def test_only_applications_use_the_part_of_grip_that_may_do_io(name: str, path: 
     ("imported", "heavy"),
     [
         *(("grip", "jwt"), ("grip", "cryptography"), ("grip.web.wsgi", "httpx")),
-        *(("host_sim.simulator", module) for module in ("h2", "sqlite3", "wasmtime")),
+        *(("host_sim.simulator", module) for module in ("h2", "jwt", "sqlite3", "wasmtime")),
     ],
 )
 def test_importing_does_not_import_what_is_heavy_or_optional(imported: str, heavy: str) -> None:

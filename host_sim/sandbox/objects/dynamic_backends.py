@@ -22,7 +22,7 @@ TLS_VERSIONS = (0x0301, 0x0302, 0x0303, 0x0304)
 
 _TARGET = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?", re.ASCII)
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\s(.+?)\s-----END \1-----", re.DOTALL)
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 @dataclasses.dataclass(slots=True)

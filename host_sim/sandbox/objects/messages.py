@@ -33,11 +33,11 @@ _FRAMING = ("content-length", "transfer-encoding")
 _CONNECTION = ("connection", "keep-alive")
 _MAX_URI = 65_534
 _MAX_COLONS = 8
-_PATH = r"!$-;=@-_a-z|~\"{}\x80-\U0010ffff"
-_QUERY = r"!$-;=?-~\x80-\U0010ffff"
+_NOT_IN_PATH = r"\x00-\x20#<>?`\x7f"
+_NOT_IN_QUERY = r"\x00-\x20\"#<>\x7f"
 _URI = re.compile(
     r"(?:(?P<scheme>[A-Za-z0-9+.\-]{1,64})://)?(?P<authority>[^/?#]*)"
-    rf"(?P<target>(?:/[{_PATH}]*)?(?:\?[{_QUERY}]*)?)(?:#.*)?",
+    rf"(?P<target>(?:/[^{_NOT_IN_PATH}]*)?(?:\?[^{_NOT_IN_QUERY}]*)?)(?:#.*)?",
     re.DOTALL,
 )
 """URIs as Viceroy takes them (crate `http`), and characters beyond ASCII in paths."""
