@@ -79,7 +79,7 @@ class Sandboxes:
         self._limits = limits or Limits()
         self._numbers = itertools.count()
         self._threads = Threads("host-sim-guest")
-        self._parking = Parking(self._give_back, self._limits)
+        self._parking = Parking(self._start, self._give_back, self._limits)
         self._told = Told()
         self._running: set[Sandbox] = set()
         self._idle = asyncio.Event()
@@ -135,8 +135,7 @@ class Sandboxes:
             return _come_again()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         exchange = Exchange(request, next(self._numbers), outcome)
-        if not self._parking.offer(exchange):
-            self._start(exchange)
+        self._parking.serve(exchange)
         timeout_s = self._limits.request_timeout_s
         try:
             # Later than the guest's own limit: this is for one that sleeps, which nothing can end.
@@ -147,6 +146,8 @@ class Sandboxes:
 
     async def close(self, grace_s: float = 2.0) -> None:
         """End all guests; one that sleeps in WASI for longer than `grace_s` is left behind."""
+        for exchange in self._parking.leave_line():
+            exchange.end(STOPPING)
         for sandbox in tuple(self._running):
             sandbox.waiting.stop(STOPPING)
         if isinstance(self._loaded, Loaded):
@@ -167,14 +168,16 @@ class Sandboxes:
     def _start(self, exchange: Exchange) -> None:
         """Serve a request with a sandbox of its own."""
         loaded = self._loaded
-        if exchange.outcome.done():
-            return  # the client has gone
+        if exchange.outcome.done():  # the client has gone
+            self._parking.rest()
+            return
         if not isinstance(loaded, Loaded):
             exchange.end(str(loaded or "no component was loaded"))
+            self._parking.rest()
             return
         sandbox = Sandbox(
             exchange,
-            Waiting(exchange.outcome.get_loop(), self._limits),
+            Waiting(exchange.outcome.get_loop(), self._limits, self._parking),
             data=self._data,
             kv=self._kv,
             cache=self._cache,
@@ -193,7 +196,7 @@ class Sandboxes:
     def _give_back(self, exchange: Exchange) -> None:
         """Serve a request that was given to a sandbox which did not take it; from any thread."""
         try:
-            exchange.outcome.get_loop().call_soon_threadsafe(self._start, exchange)
+            exchange.outcome.get_loop().call_soon_threadsafe(self._parking.serve, exchange)
         except RuntimeError:  # the event loop has ended, and its clients with it
             return
 
@@ -220,6 +223,7 @@ class Sandboxes:
         except Stopped:
             pass  # there is no event loop any more
         finally:
+            self._parking.rest()
             sandbox.waiting.post(self._ended, sandbox)
 
     def _ended(self, sandbox: Sandbox) -> None:

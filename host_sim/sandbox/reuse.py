@@ -1,9 +1,15 @@
-"""Sandboxes that wait for another request instead of ending. Host contract §1.4.
+"""Which sandbox serves a request: one that waits for another, or a new one. Host contract §1.4.
 
 A guest that asks for its next request is parked; the next client that comes gets the sandbox that
 parked last. It saves starting an instance, and it is what the vendor's WSGI adapter does.
+
+A new one is started while fewer guests are at work than there are cores. Beyond that it would only
+slow down the others, of whom one may ask for a request before it had begun; so the request waits in
+line, for a guest that asks, or for one that ends or waits for something itself, but not for long.
 """
 
+import collections
+import os
 import threading
 from collections.abc import Callable
 
@@ -11,7 +17,10 @@ from host_sim.sandbox.border.values import Stopped, WitError
 from host_sim.sandbox.state import Exchange, Sandbox
 from host_sim.sandbox.waiting import Limits
 
-__all__ = ["Parking", "PendingRequest"]
+__all__ = ["PATIENCE_S", "Parking", "PendingRequest"]
+
+PATIENCE_S = 0.1
+"""How long a request waits in line, in seconds: guests at work may be asleep, or never end."""
 
 
 class PendingRequest:
@@ -57,15 +66,32 @@ class PendingRequest:
 
 
 class Parking:
-    """Where sandboxes wait for requests."""
+    """Where sandboxes wait for requests, and requests for sandboxes."""
 
-    def __init__(self, give_back: Callable[[Exchange], None], limits: Limits) -> None:
-        """Pass requests that a sandbox was given and did not take to `give_back`."""
+    def __init__(
+        self,
+        start: Callable[[Exchange], None],
+        give_back: Callable[[Exchange], None],
+        limits: Limits,
+        cores: int | None = None,
+    ) -> None:
+        """Bring requests and sandboxes together.
+
+        Args:
+            start: starts a sandbox for a request, which then is at work; on the event loop.
+            give_back: gets requests that a sandbox was given and did not take; from any thread.
+            limits: how many sandboxes are parked, and for how long.
+            cores: how many guests are at work before requests wait; None for the machine's.
+        """
+        self._start = start
         self.give_back = give_back
         self._limits = limits
+        self._cores = cores or os.cpu_count() or 1
         # Held until a handle is settled: whoever finds it gone from the list finds it settled.
         self._lock = threading.Lock()
         self._parked: list[PendingRequest] = []
+        self._line: collections.deque[Exchange] = collections.deque()
+        self._at_work = 0
 
     def __len__(self) -> int:
         return len(self._parked)
@@ -87,6 +113,9 @@ class Parking:
                 sandbox.requests_left = 0
             if sandbox.requests_left > 0:
                 sandbox.requests_left -= 1
+                if self._line:
+                    pending.settle(self._line.popleft())
+                    return pending
                 self._parked.append(pending)
             else:
                 pending.settle(None)
@@ -95,13 +124,54 @@ class Parking:
         sandbox.waiting.post(sandbox.waiting.loop.call_later, wait_s, self.leave, pending)
         return pending
 
-    def offer(self, exchange: Exchange) -> bool:
-        """Give a request to the sandbox that parked last; return whether there was one."""
+    def serve(self, exchange: Exchange) -> None:
+        """Give a request to the sandbox that parked last, a new one, or who is free first.
+
+        On the event loop.
+        """
         with self._lock:
-            if not self._parked:
-                return False
-            self._parked.pop().settle(exchange)
-        return True
+            if self._parked:
+                self._parked.pop().settle(exchange)
+                return
+            if self._at_work >= self._cores:
+                self._line.append(exchange)
+                exchange.outcome.get_loop().call_later(PATIENCE_S, self._hurry, exchange)
+                return
+            self._at_work += 1
+        self._start(exchange)
+
+    def leave_line(self) -> list[Exchange]:
+        """Return the requests that wait for a sandbox, which no longer do."""
+        with self._lock:
+            line = list(self._line)
+            self._line.clear()
+        return line
+
+    def work(self) -> None:
+        """Note that a guest goes on which rested; from any thread."""
+        with self._lock:
+            self._at_work += 1
+
+    def rest(self) -> None:
+        """Note that a guest has ended or waits, and let one start in its place; any thread."""
+        with self._lock:
+            self._at_work -= 1
+            if not self._line or self._at_work >= self._cores:
+                return
+            exchange = self._line.popleft()
+            self._at_work += 1
+        try:
+            exchange.outcome.get_loop().call_soon_threadsafe(self._start, exchange)
+        except RuntimeError:  # the event loop has ended, and its clients with it
+            return
+
+    def _hurry(self, exchange: Exchange) -> None:
+        with self._lock:
+            if exchange not in self._line:
+                return
+            self._line.remove(exchange)
+            self._at_work += 1
+        self._start(exchange)
 
     def leave(self, pending: PendingRequest) -> None:
         """Tell a parked sandbox that no request will come; others notice nothing."""

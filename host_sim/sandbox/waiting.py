@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from host_sim.sandbox.border.values import Stopped
 
@@ -43,13 +43,26 @@ class Limits:
     parked_s: float = 10.0
 
 
+class Turns(Protocol):
+    """Whoever wants to know how many guests are at work."""
+
+    def rest(self) -> None:
+        """Note that one waits."""
+
+    def work(self) -> None:
+        """Note that it goes on."""
+
+
 class Waiting:
     """One sandbox's bell and clock; methods are the guest's thread's unless they say otherwise."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
-        """Give a guest `limits`; what it waits for happens on `loop`."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limits: Limits, turns: Turns | None = None
+    ) -> None:
+        """Give a guest `limits`; what it waits for happens on `loop`, and `turns` is told."""
         self.loop = loop
         self.limits = limits
+        self._turns = turns
         self._bell = threading.Condition()
         self._stopped: str | None = None
         self._deadline = time.monotonic() + limits.request_timeout_s
@@ -110,6 +123,15 @@ class Waiting:
         """
         if ready():
             return True
+        if self._turns is None:
+            return self._wait_for(ready, timeout_s)
+        self._turns.rest()
+        try:
+            return self._wait_for(ready, timeout_s)
+        finally:
+            self._turns.work()
+
+    def _wait_for(self, ready: Callable[[], bool], timeout_s: float | None) -> bool:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._bell:
             while not ready():

@@ -19,9 +19,10 @@ from wasmtime import _ffi as ffi
 
 __all__ = ["MAX_PARTS", "MAX_TABLE_ELEMENTS", "SEATS", "set_pool"]
 
-SEATS: Final = 8
-"""Guests that have room in the pool at a time. Each seat keeps its memory when its guest has gone,
-20 MiB for one in Python, so there are not many; what runs beside them gets memory of its own."""
+SEATS: Final = 16
+"""Guests that have room in the pool at a time: some at work, some parked, some that are cleared
+away after their answer. Each seat that was ever taken keeps its memory, 20 MiB for a guest in
+Python, so there are not many; what runs beside them gets memory of its own, which costs more."""
 
 MAX_PARTS: Final = 100
 """Core instances, memories and tables a component may have. Host contract §8."""

@@ -157,13 +157,16 @@ async def test_a_reused_request_without_an_answer(guest: Scripted) -> None:
 async def test_at_most_five_are_parked(guest: Scripted) -> None:
     """A sixth learns at once that no request will come."""
     gate = asyncio.Event()
+    working = 0
 
     async def gated() -> AsyncIterator[bytes]:
+        nonlocal working
+        working += 1
         await gate.wait()
         yield b"x"
 
     at_once = [asyncio.create_task(guest.json(LOOP, body=Body(gated(), None))) for _ in range(7)]
-    await asyncio.sleep(0)
+    await soon(lambda: working == 7)
     gate.set()
     assert [a[0] for a in await asyncio.gather(*at_once)] == [1] * 7
     await parked(guest, 5)

@@ -1,4 +1,4 @@
-"""Parked sandboxes, without guests: no request is lost on the way to one. Host contract §1.4."""
+"""Requests and sandboxes, without guests: none is lost between them. Host contract §1.4."""
 
 import asyncio
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from host_sim.sandbox.border.values import Stopped
 from host_sim.sandbox.reuse import Parking, PendingRequest
 from host_sim.sandbox.state import Exchange, Sandbox
 from host_sim.sandbox.waiting import Limits, Waiting
@@ -46,7 +47,8 @@ async def test_a_request_is_taken_or_given_back_whoever_is_faster() -> None:
     """A guest drops its handle at the moment a request is given to it, again and again."""
     limits = Limits(reuse=10_000, parked_s=60)
     back: list[Exchange] = []
-    parking = Parking(back.append, limits)
+    refused: list[Exchange] = []
+    parking = Parking(refused.append, back.append, limits, cores=10**9)
     asker = Asker(limits)
     sandbox = cast("Sandbox", asker)
     offered = [exchange() for _ in range(2000)]
@@ -66,10 +68,8 @@ async def test_a_request_is_taken_or_given_back_whoever_is_faster() -> None:
     thread = threading.Thread(target=guest)
     asker.requests_left = 10**9
     thread.start()
-    refused = []
     for one in offered:
-        if not parking.offer(one):
-            refused.append(one)
+        parking.serve(one)
         if len(refused) % 50 == 0:
             await asyncio.sleep(0)
     over.set()
@@ -86,11 +86,14 @@ async def test_a_request_is_taken_or_given_back_whoever_is_faster() -> None:
 async def test_the_time_is_over_once() -> None:
     """The time-out tells that none will come; a request after that goes elsewhere."""
     limits = Limits(parked_s=0.001)
-    parking = Parking(lambda _: None, limits)
+    elsewhere: list[Exchange] = []
+    parking = Parking(elsewhere.append, elsewhere.append, limits)
     pending = parking.park(cast("Sandbox", Asker(limits)), 60)
     await soon(lambda: pending.ready)
-    assert not parking.offer(exchange())
+    one = exchange()
+    parking.serve(one)
     assert pending.take() is None
+    assert elsewhere == [one]
 
 
 async def test_a_handle_dropped_while_it_is_given_a_request_gives_it_back(
@@ -98,7 +101,7 @@ async def test_a_handle_dropped_while_it_is_given_a_request_gives_it_back(
 ) -> None:
     """Whoever finds the handle gone from the list finds the request in it."""
     back: list[Exchange] = []
-    parking = Parking(back.append, Limits())
+    parking = Parking(back.append, back.append, Limits())
     pending = parking.park(cast("Sandbox", Asker(Limits())), None)
     dropping = threading.Thread(target=pending.dropped)
     settle = pending.settle
@@ -110,6 +113,99 @@ async def test_a_handle_dropped_while_it_is_given_a_request_gives_it_back(
 
     monkeypatch.setattr(pending, "settle", slowly)
     one = exchange()
-    assert parking.offer(one)
+    parking.serve(one)
     await asyncio.to_thread(dropping.join)
     assert back == [one]
+
+
+class Line:
+    """Parking on a machine of two cores, where sandboxes are only noted when they are started."""
+
+    def __init__(self) -> None:
+        self.started: list[Exchange] = []
+        self.back: list[Exchange] = []
+        self.parking = Parking(self.started.append, self.back.append, Limits(), cores=2)
+        self.exchanges = [exchange() for _ in range(5)]
+        for one in self.exchanges:
+            self.parking.serve(one)
+
+
+async def test_no_more_guests_are_started_than_there_are_cores() -> None:
+    """Each that ends or waits makes room for the one that has waited for longest."""
+    line = Line()
+    assert line.started == line.exchanges[:2]
+    line.parking.rest()
+    await asyncio.sleep(0)
+    assert line.started == line.exchanges[:3]
+    await asyncio.to_thread(line.parking.rest)
+    await soon(lambda: line.started == line.exchanges[:4])
+
+
+async def test_a_guest_that_goes_on_takes_the_place_of_one_that_would_start() -> None:
+    """It is not kept waiting, so there are three at work, and one that ends makes no room."""
+    line = Line()
+    line.parking.rest()
+    line.parking.work()
+    line.parking.rest()
+    await asyncio.sleep(0)
+    assert line.started == line.exchanges[:3]
+
+
+async def test_a_sandbox_that_asks_for_a_request_gets_the_first_in_line() -> None:
+    """It need not be parked for that, nor another one be started."""
+    line = Line()
+    pending = line.parking.park(cast("Sandbox", Asker(Limits())), None)
+    assert len(line.parking) == 0
+    assert pending.take() is line.exchanges[2]
+    line.parking.rest()
+    await asyncio.sleep(0)
+    assert line.started == [*line.exchanges[:2], line.exchanges[3]]
+
+
+async def test_a_sandbox_that_has_had_its_requests_leaves_the_line_alone() -> None:
+    """It is used up, and ends."""
+    line = Line()
+    pending = line.parking.park(cast("Sandbox", Asker(Limits(reuse=0))), None)
+    assert pending.take() is None
+    assert line.started == line.exchanges[:2]
+    line.parking.rest()
+    await asyncio.sleep(0)
+    assert line.started == line.exchanges[:3]
+
+
+async def test_nobody_stands_in_line_for_long() -> None:
+    """Guests at work may be asleep, or wait for the very request that stands in line."""
+    line = Line()
+    await soon(lambda: line.started == line.exchanges)
+
+
+async def test_who_waits_says_so_however_it_ends() -> None:
+    """As often as a guest rests, it goes on, also when it is stopped; not if there is no wait."""
+    said: list[str] = []
+
+    class Turns:
+        def rest(self) -> None:
+            said.append("rest")
+
+        def work(self) -> None:
+            said.append("work")
+
+    waiting = Waiting(asyncio.get_running_loop(), Limits(), Turns())
+    waiting.start_cpu()
+    assert waiting.wait_for(lambda: True)
+    assert said == []
+    assert not waiting.wait_for(lambda: False, 0.001)
+    waiting.stop("enough")
+    with pytest.raises(Stopped):
+        waiting.wait_for(lambda: False)
+    assert said == ["rest", "work"] * 2
+
+
+async def test_the_line_is_left_once() -> None:
+    """Who ends the sandboxes ends those requests; no sandbox is started for them after that."""
+    line = Line()
+    assert line.parking.leave_line() == line.exchanges[2:]
+    assert line.parking.leave_line() == []
+    line.parking.rest()
+    await asyncio.sleep(0)
+    assert line.started == line.exchanges[:2]
