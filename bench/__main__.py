@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,7 @@ def main() -> int:
     if arguments.write_page is not None:
         write_page(json.loads(arguments.write_page.read_text()))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whom it has started ends with it
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     seconds, repeat = arguments.seconds, arguments.repeat

@@ -4,6 +4,7 @@ The load is made by `loadgen.c` and the origin is `origin.c`, so that the client
 than any proxy.
 """
 
+import contextlib
 import json
 import subprocess
 import time
@@ -116,6 +117,9 @@ def fan_out(
         ):
             wait_port(port, owner)
         time.sleep(1)  # Pushpin's processes have to find each other
+        with contextlib.closing(_Load(peer, kind, size, channels)) as first:
+            first("open 1 1")  # what a process needs once is not what a hold needs
+            first("close")
         pids = tree(process.pid)
         idle_kib = rss_kib(pids)
         load = _Load(peer, kind, size, channels)

@@ -29,9 +29,10 @@ def frame(content: bytes) -> bytes:
 
 
 def published(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return channel and content of each item."""
+    """Return channel and content of each item, which has one format."""
     for item in json.loads(body)["items"]:
-        yield item["channel"], item["formats"]["http-stream"]["content"].encode()
+        (sent,) = item["formats"].values()
+        yield item["channel"], sent["content"].encode()
 
 
 type Clients = dict[str, set[asyncio.Transport]]
