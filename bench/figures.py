@@ -18,6 +18,11 @@ def number(row: Row, column: str) -> float:
     return value
 
 
+def shown(value: float) -> str:
+    """Return a figure as a person reads it: four digits that mean something, no exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def table(rows: list[Row], columns: Sequence[str]) -> str:
     """Return rows as Markdown; the last column is the first figure over that of each peer."""
     lines = [
@@ -25,7 +30,7 @@ def table(rows: list[Row], columns: Sequence[str]) -> str:
         "|---" * (len(columns) + 3) + "|",
     ]
     for row in rows:
-        cells = [f"{number(row, column):,.4g}" for column in columns]
+        cells = [shown(number(row, column)) for column in columns]
         ours = next(other for other in rows if other["what"] == row["what"])
         base = number(row, columns[0])
         ratio = "" if row is ours or not base else f"{number(ours, columns[0]) / base:.2f}"

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from bench import growth
-from bench.figures import Row, number
+from bench.figures import Row, number, shown
 
 type Report = Mapping[str, list[Row]]
 
@@ -78,9 +78,9 @@ def _proxy() -> list[Goal]:
         Goal(name, "fan_out", what, column, bound, least=column.endswith("per_s"))
         for name, what, column, bound in (
             ("deliveries/s, 10,000 WebSockets", sockets, "deliveries_per_s", 80_000),
-            ("CPU s per million of them", sockets, "cpu_s_per_million", 15),
+            ("CPU s per million of these, 10,000 WebSockets", sockets, "cpu_s_per_million", 15),
             ("deliveries/s, 1,000 streams", streams, "deliveries_per_s", 120_000),
-            ("CPU s per million of them", streams, "cpu_s_per_million", 11),
+            ("CPU s per million of these, 1,000 streams", streams, "cpu_s_per_million", 11),
             ("p99 at 10,000/s, 10,000 WebSockets, ms", sockets, "p99_ms", 150),
             ("memory of a stream, KiB", streams, "kib_per_hold", 12),
             ("memory of a WebSocket, KiB", sockets, "kib_per_hold", 16),
@@ -109,6 +109,23 @@ GOALS = [
 ]
 
 
+SUMMARY = (
+    "deliveries/s, 10,000 WebSockets",
+    "p99 at 10,000/s, 10,000 WebSockets, ms",
+    "memory of a WebSocket, KiB",
+    "deliveries/s, 1,000 streams",
+    "requests/s, plain, fresh, 1 at a time",
+    "requests/s, plain, reused, 1 at a time",
+    "requests/s, plain, reused, 8 at a time",
+    "requests/s, handed off, reused, 1 at a time",
+    "requests/s, handed off, reused, 8 at a time",
+    "ready with a warm cache, s",
+    "ready with a cold cache, s",
+    "idle after a warm start, MiB",
+)
+"""Names of the goals whose figures the README shows."""
+
+
 def table(report: Report) -> str:
     """Return all goals that a report has figures for, as Markdown."""
     lines = ["| figure | ours | peer | ours / peer | goal | met |", "|---" * 6 + "|"]
@@ -124,8 +141,8 @@ def table(report: Report) -> str:
             met = "yes" if (judged >= goal.bound if goal.least else judged <= goal.bound) else "no"
         cells = (
             goal.name,
-            f"{ours:,.4g}",
-            "-" if peer is None else f"{peer:,.4g} ({goal.peer})",
+            shown(ours),
+            "-" if peer is None else f"{shown(peer)} ({goal.peer})",
             "-" if ratio is None else f"{ratio:.2f}",
             f"{'>=' if goal.least else '<='} {goal.bound:,g}{' x peer' if goal.of_peer else ''}",
             met,
@@ -134,6 +151,17 @@ def table(report: Report) -> str:
     for name, spread in growth.spreads(report.get("growth", [])).items():
         met = "yes" if spread <= 2 else "no"
         lines.append(f"| growth: {name}, most / least | {spread:.2f} | - | - | <= 2 | {met} |")
+    return "\n".join(lines)
+
+
+def summary(report: Report) -> str:
+    """Return the figures of `SUMMARY` that a report has, as Markdown, without the goals."""
+    lines = ["| figure | ours | peer | ours / peer |", "|---|---|---|---|"]
+    for goal in GOALS:
+        ours, peer = _value(report, goal, goal.ours), _value(report, goal, goal.peer)
+        if goal.name in SUMMARY and ours is not None and peer is not None:
+            beside = f"{shown(peer)} ({goal.peer})"
+            lines.append(f"| {goal.name} | {shown(ours)} | {beside} | {ours / peer:.2f} |")
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ def measure(seconds: float, repeat: int) -> list[Row]:
     steps = [
         *(("stream", "connections", count, (count, SIZE_BYTES, 1)) for count in CONNECTIONS),
         *(("ws", "connections", count, (count, SIZE_BYTES, 1)) for count in CONNECTIONS),
-        *(("stream", "channels", count, (1_000, SIZE_BYTES, count)) for count in CHANNELS),
+        *(("stream", "channels", count, (10_000, SIZE_BYTES, count)) for count in CHANNELS),
         *(("stream", "bytes", size, (100, size, 1)) for size in SIZES),
     ]
     rows: list[Row] = []

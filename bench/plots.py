@@ -6,7 +6,7 @@ from bench.figures import Row, number
 
 TITLES = {
     "connections": "connections on one channel, 64 bytes",
-    "channels": "channels that 1,000 streams are divided between",
+    "channels": "channels that 10,000 streams are divided between",
     "bytes": "bytes of a message to 100 streams",
 }
 

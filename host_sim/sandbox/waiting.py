@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from host_sim.sandbox.border.values import Stopped
 
-__all__ = ["STOPPING", "Limits", "Pending", "Waiting"]
+__all__ = ["STOPPING", "Limits", "Pending", "Turns", "Waiting"]
 
 STOPPING = "the simulator is shutting down"
 """Why a guest is stopped that did nothing wrong."""
