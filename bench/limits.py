@@ -29,9 +29,9 @@ def frame(content: bytes) -> bytes:
 
 
 def published(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return channel and content of each item, which has one format."""
+    """Return channel and content of each item, which is the same in all its formats."""
     for item in json.loads(body)["items"]:
-        (sent,) = item["formats"].values()
+        sent, *_ = item["formats"].values()
         yield item["channel"], sent["content"].encode()
 
 
