@@ -6,6 +6,7 @@ import dataclasses
 import re
 import urllib.parse
 
+from grip.headers import is_field
 from host_sim.sandbox.border.values import WitError
 from host_sim.sandbox.data import BackendFacts, DynamicBackend
 
@@ -22,7 +23,6 @@ TLS_VERSIONS = (0x0301, 0x0302, 0x0303, 0x0304)
 
 _TARGET = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?", re.ASCII)
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\s(.+?)\s-----END \1-----", re.DOTALL)
-_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 @dataclasses.dataclass(slots=True)
@@ -67,7 +67,7 @@ def describe(name: str, target: str, options: Options) -> DynamicBackend:
     for host in (options.override_host, options.cert_hostname):
         if host is not None and not 0 < len(host.encode()) <= MAX_NAME:
             raise WitError("invalid-argument")
-    if options.override_host is not None and not _FIELD_VALUE.fullmatch(options.override_host):
+    if options.override_host is not None and not is_field("Host", options.override_host):
         raise WitError("generic-error")
     for version in (options.tls_min_version, options.tls_max_version):
         if version not in (None, *TLS_VERSIONS):
