@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
+import functools
 import resource
 import subprocess
 import sys
@@ -70,8 +71,11 @@ data = "thing"
 """
 
 
-async def answer(connection: Raw) -> None:
-    """Answer what the guest asks with the token of the path, and a hand-off with what was kept."""
+async def answer(everyone: asyncio.Barrier, connection: Raw) -> None:
+    """Answer what the guest asks with the token of the path, and a hand-off with what was kept.
+
+    The first `AT_A_TIME` guests are answered when all of them have asked.
+    """
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             head = (await connection.until(b"\r\n\r\n")).decode()
@@ -82,6 +86,8 @@ async def answer(connection: Raw) -> None:
             token = path.rpartition("/")[2]
             if path.startswith("/asked/"):
                 assert body == token.encode() * 100
+                if int(token) < AT_A_TIME:
+                    await everyone.wait()
                 content = f"kept {token}"
             else:
                 assert "grip-sig" in fields
@@ -138,7 +144,7 @@ def simulator(folder: Path, manifest: str) -> Iterator[tuple[subprocess.Popen[by
 
 @pytest.fixture
 async def backend() -> AsyncIterator[Backend]:
-    async with Backend(answer) as backend:
+    async with Backend(functools.partial(answer, asyncio.Barrier(AT_A_TIME))) as backend:
         yield backend
 
 
@@ -171,6 +177,8 @@ async def test_a_thousand_requests(backend: Backend, tmp_path: Path) -> None:
         idle = Used.by(process.pid)
         numbers = iter(range(REQUESTS))
 
+        # As many guests exist at once as there ever can: each place of the pool has been touched,
+        # however few the machine's speed lets be at work together later.
         await ask_all(address, (next(numbers) for _ in range(WARM_UP)))
         warm = Used.by(process.pid)
         # wasmtime reserves gigabytes of addresses for each memory: room for those that run, and
