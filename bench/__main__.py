@@ -32,7 +32,7 @@ PROGRAMS = ("pushpin", "viceroy")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2, help="how long each load lasts")
+    parser.add_argument("--seconds", type=float, default=1, help="how long each load lasts")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--offered", type=float, default=10_000, help="deliveries/s for latency")
     parser.add_argument("--only", choices=pages.COLUMNS, action="append")

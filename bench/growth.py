@@ -1,9 +1,10 @@
 """How the cost of a delivery grows with connections, channels and the size of messages."""
 
-from bench.fanout import SIZE_BYTES, fan_out
+from bench.fanout import SIZE_BYTES, crowd, origin
 from bench.figures import Row, medians, number
 from bench.peers import PROXIES
-from bench.processes import wait_quiet
+
+OURS = PROXIES[0]
 
 CONNECTIONS = (100, 300, 1_000, 3_000, 10_000)
 CHANNELS = (1, 10, 100, 1_000)
@@ -23,17 +24,23 @@ def measure(seconds: float, repeat: int) -> list[Row]:
         *(("stream", "bytes", size, (100, size, 1)) for size in SIZES),
     ]
     rows: list[Row] = []
-    for kind, axis, x, (connections, size, channels) in steps:
-        runs = []
-        for _ in range(repeat):
-            wait_quiet(patience_s=5)
-            # Latencies are not asked about: few messages are offered, and large ones cost time.
-            figures = fan_out(
-                PROXIES[0], kind, connections, seconds, 500, size=size, channels=channels
+    with origin():
+        for kind, axis, x, (connections, size, channels) in steps:
+            with crowd(OURS, kind, connections, size=size, channels=channels) as one:
+                held = one.hold()
+                runs = [one.saturate(seconds) for _ in range(repeat)]
+            found = medians(runs)
+            rows.append(
+                {
+                    "what": f"{kind}, {x:,} {axis}",
+                    "peer": OURS.name,
+                    "kind": kind,
+                    "axis": axis,
+                    "x": x,
+                    "cost_us": found["cpu_s_per_million"],
+                    "lost": held["lost"] + found["lost"],
+                }
             )
-            runs.append({"cost_us": figures["cpu_s_per_million"], "lost": figures["lost"]})
-        row: Row = {"what": f"{kind}, {x:,} {axis}", "peer": PROXIES[0].name}
-        rows.append({**row, "kind": kind, "axis": axis, "x": x, **medians(runs)})
     return rows
 
 

@@ -14,13 +14,18 @@ ORIGIN_PORT = 21900
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A GRIP proxy in front of the origin on `ORIGIN_PORT`, or an edge with the artifact."""
+    """A GRIP proxy in front of the origin on `ORIGIN_PORT`, or an edge with the artifact.
+
+    Attributes:
+        settled_s: how long after its ports are bound it is to be left alone.
+    """
 
     name: str
     command: list[str]
     port: int
     publish_port: int
     available: Callable[[], bool] = lambda: True
+    settled_s: float = 0.0
 
 
 def ours(*arguments: str) -> list[str]:
@@ -47,6 +52,7 @@ PROXIES = [
         21702,
         21502,
         lambda: shutil.which("pushpin") is not None,
+        settled_s=1.0,  # its processes have to find each other
     ),
 ]
 

@@ -16,7 +16,7 @@ from bench.peers import ARTIFACT, ROOT, Edge, host_sim, viceroy
 from bench.processes import cpu_s, rss_kib, running, tree, wait_port, wait_quiet
 from bench.requests import answers
 
-SETTLED_S = 2.0
+SETTLED_S = 1.0
 """For how long a process that has just started is at rest before its memory is read."""
 
 
