@@ -13,7 +13,7 @@ from host_sim.sandbox.data import BackendFacts, HostData
 from host_sim.sandbox.instance import Sandboxes
 from host_sim.sandbox.waiting import Limits
 from tests.support.sandbox import Scripted, Upstream, build_guest
-from tests.support.waiting import soon
+from tests.support.waiting import PATIENCE_S, soon
 
 pytestmark = pytest.mark.wasm
 
@@ -156,17 +156,11 @@ async def test_a_reused_request_without_an_answer(guest: Scripted) -> None:
 
 async def test_at_most_five_are_parked(guest: Scripted) -> None:
     """A sixth learns at once that no request will come."""
-    gate = asyncio.Event()
-    working = 0
-
-    async def gated() -> AsyncIterator[bytes]:
-        nonlocal working
-        working += 1
-        await gate.wait()
-        yield b"x"
-
-    at_once = [asyncio.create_task(guest.json(LOOP, body=Body(gated(), None))) for _ in range(7)]
-    await soon(lambda: working == 7)
+    gate, reached = asyncio.Event(), [asyncio.Event() for _ in range(7)]
+    at_once = [
+        asyncio.create_task(guest.json(LOOP, body=gated(gate, reached=event))) for event in reached
+    ]
+    await all_set(reached)
     gate.set()
     assert [a[0] for a in await asyncio.gather(*at_once)] == [1] * 7
     await parked(guest, 5)
@@ -200,15 +194,24 @@ async def guests(limits: Limits | None = None) -> AsyncIterator[Scripted]:
     await sandboxes.close()
 
 
-def gated(*gates: asyncio.Event) -> Body:
-    """Return a body with one byte behind each gate."""
+def gated(*gates: asyncio.Event, reached: asyncio.Event | None = None) -> Body:
+    """Return a body with one byte behind each gate; `reached` is set when a guest reads it."""
 
     async def bytes_() -> AsyncIterator[bytes]:
+        if reached is not None:
+            reached.set()
         for gate in gates:
             await gate.wait()
             yield b"x"
 
     return Body(bytes_(), None)
+
+
+async def all_set(events: list[asyncio.Event]) -> None:
+    """Wait for all of them."""
+    async with asyncio.timeout(PATIENCE_S):
+        for event in events:
+            await event.wait()
 
 
 async def said(caplog: pytest.LogCaptureFixture, text: str) -> None:
@@ -257,8 +260,12 @@ print("again:", late.is_ready(), http_downstream.await_request(late))
 
 async def test_who_parked_last_is_taken_first(guest: Scripted) -> None:
     """Row `parked`: last in, first out."""
-    gates = [asyncio.Event() for _ in range(3)]
-    waiting = [asyncio.create_task(guest.json(ONCE, body=gated(gate))) for gate in gates]
+    gates, reached = ([asyncio.Event() for _ in range(3)] for _ in range(2))
+    waiting = [
+        asyncio.create_task(guest.json(ONCE, body=gated(gate, reached=event)))
+        for gate, event in zip(gates, reached, strict=True)
+    ]
+    await all_set(reached)  # one that waits in line would be served by who is to park first
     sandboxes = []
     for count, index in enumerate((1, 2, 0), 1):
         gates[index].set()
