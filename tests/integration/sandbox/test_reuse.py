@@ -115,10 +115,11 @@ async def test_a_guest_cannot_ask_before_it_has_answered(guest: Scripted) -> Non
     assert got == ["LimitExceeded", "Unsupported", 0]
 
 
-async def test_no_request_comes_in_time(guest: Scripted) -> None:
+async def test_no_request_comes_in_time(guest: Scripted, caplog: pytest.LogCaptureFixture) -> None:
     """None after the time-out, and the guest ends."""
-    assert (await guest.json(LOOP.replace("5000", "1")))[0] == 1
-    await parked(guest, 0)
+    script = f"{LOOP.replace('5000', '1')}\nprint('none came')"
+    assert (await guest.json(script))[0] == 1
+    await said(caplog, "none came")
     assert (await guest.json(LOOP))[0] == 1
 
 
