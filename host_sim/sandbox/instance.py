@@ -188,10 +188,15 @@ class Sandboxes:
             parking=self._parking,
             told=self._told,
         )
-        place = loaded.beside(len(self._running))
+        try:
+            place = loaded.beside(len(self._running))
+            self._threads.run(functools.partial(self._work, place, sandbox))
+        except Exception as error:  # noqa: BLE001 - no thread, no memory: this request's end alone
+            exchange.end(f"no sandbox can be started: {error}")
+            self._parking.rest()
+            return
         self._running.add(sandbox)
         self._idle.clear()
-        self._threads.run(functools.partial(self._work, place, sandbox))
 
     def _give_back(self, exchange: Exchange) -> None:
         """Serve a request that was given to a sandbox which did not take it; from any thread."""

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -165,6 +167,22 @@ async def test_at_most_five_are_parked(guest: Scripted) -> None:
     gate.set()
     assert [a[0] for a in await asyncio.gather(*at_once)] == [1] * 7
     await parked(guest, 5)
+
+
+async def test_a_sandbox_that_cannot_be_started(
+    guest: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each such request fails by itself, and none of them keeps a core from those that follow."""
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        for _ in range((os.cpu_count() or 1) + 1):
+            failed = await guest.fail(LOOP)
+            assert failed.reason == "no sandbox can be started: can't start new thread"
+    assert (await guest.json(LOOP))[0] == 1
 
 
 async def test_closing_ends_parked_sandboxes(guest: Scripted) -> None:
