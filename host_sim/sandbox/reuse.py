@@ -113,8 +113,8 @@ class Parking:
                 sandbox.requests_left = 0
             if sandbox.requests_left > 0:
                 sandbox.requests_left -= 1
-                if self._line:
-                    pending.settle(self._line.popleft())
+                if (exchange := self._first_in_line()) is not None:
+                    pending.settle(exchange)
                     return pending
                 self._parked.append(pending)
             else:
@@ -156,14 +156,21 @@ class Parking:
         """Note that a guest has ended or waits, and let one start in its place; any thread."""
         with self._lock:
             self._at_work -= 1
-            if not self._line or self._at_work >= self._cores:
+            if self._at_work >= self._cores or (exchange := self._first_in_line()) is None:
                 return
-            exchange = self._line.popleft()
             self._at_work += 1
         try:
             exchange.outcome.get_loop().call_soon_threadsafe(self._start, exchange)
         except RuntimeError:  # the event loop has ended, and its clients with it
             return
+
+    def _first_in_line(self) -> Exchange | None:
+        """Take who has waited for longest out of the line, but nobody whose client has gone."""
+        while self._line:
+            exchange = self._line.popleft()
+            if not exchange.outcome.done():
+                return exchange
+        return None
 
     def _hurry(self, exchange: Exchange) -> None:
         with self._lock:

@@ -173,6 +173,18 @@ async def test_a_sandbox_that_has_had_its_requests_leaves_the_line_alone() -> No
     assert line.started == line.exchanges[:3]
 
 
+async def test_clients_that_have_gone_are_passed_over() -> None:
+    """No guest is started, or kept busy, for an answer that nobody reads."""
+    line = Line()
+    line.exchanges[2].outcome.cancel()
+    pending = line.parking.park(cast("Sandbox", Asker(Limits())), None)
+    assert pending.take() is line.exchanges[3]
+    line.exchanges[4].outcome.cancel()
+    line.parking.rest()
+    await asyncio.sleep(0)
+    assert line.started == line.exchanges[:2]
+
+
 async def test_nobody_stands_in_line_for_long() -> None:
     """Guests at work may be asleep, or wait for the very request that stands in line."""
     line = Line()
