@@ -138,12 +138,15 @@ def crowd(
         for port in (peer.port, peer.publish_port):
             wait_port(port, process)
         time.sleep(peer.settled_s)
-        with contextlib.closing(_Load(peer, kind, size, channels)) as first:
-            first("open 1 1")  # what a process needs once is not what a hold needs
-            first("close")
         pids = tree(process.pid)
+        with contextlib.closing(_Load(peer, kind, size, channels)) as first:
+            first("open 1 1")  # what a process loads once is not what a hold needs
+            first("close")
+            idle_kib = rss_kib(pids)
+            first(f"open {HANDSHAKES_AT_A_TIME} {HANDSHAKES_AT_A_TIME}")  # to warm up
+            first("close")
         with contextlib.closing(_Load(peer, kind, size, channels)) as load:
-            yield Crowd(connections, pids, rss_kib(pids), load)
+            yield Crowd(connections, pids, idle_kib, load)
 
 
 @contextlib.contextmanager
