@@ -32,6 +32,8 @@ def run_guest(loaded: Loaded, sandbox: Sandbox) -> str | None:
         with loaded.ticker, running(sandbox):
             sandbox.waiting.start_cpu()
             return _run(loaded, sandbox, *streams)
+    except Stopped as stopped:  # before it began
+        return str(stopped)
     except Exception as error:  # noqa: BLE001 - a guest's thread has nobody to raise to
         _log.exception("running a guest failed", extra={"request_id": sandbox.request_id})
         return f"the host failed: {type(error).__name__}: {error}"
@@ -44,6 +46,7 @@ def _run(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) -> str 
     store = _make_store(loaded, sandbox, stdout, stderr)
     linked = loaded.linked
     try:
+        loaded.border.watch(store, int(sandbox.waiting.limits.cpu_s / TICK_S) + 1)
         instance = linked.linker.instantiate(store, linked.component)
         handle = instance.get_func(store, linked.handler)
         assert handle is not None
@@ -86,7 +89,6 @@ def _make_store(loaded: Loaded, sandbox: Sandbox, stdout: Lines, stderr: Lines) 
     wasi.stdout_custom = stdout.write
     wasi.stderr_custom = stderr.write
     store.set_wasi(wasi)
-    loaded.border.watch(store, int(limits.cpu_s / TICK_S) + 1)
     return store
 
 

@@ -84,6 +84,7 @@ class Sandboxes:
         self._running: set[Sandbox] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._closing = False
         self._wait = wait
         self._compiling = False
         self._decided = asyncio.Event()  # when requests need not wait any longer
@@ -146,6 +147,7 @@ class Sandboxes:
 
     async def close(self, grace_s: float = 2.0) -> None:
         """End all guests; one that sleeps in WASI for longer than `grace_s` is left behind."""
+        self._closing = True
         for exchange in self._parking.leave_line():
             exchange.end(STOPPING)
         for sandbox in tuple(self._running):
@@ -171,8 +173,8 @@ class Sandboxes:
         if exchange.outcome.done():  # the client has gone
             self._parking.rest()
             return
-        if not isinstance(loaded, Loaded):
-            exchange.end(str(loaded or "no component was loaded"))
+        if self._closing or not isinstance(loaded, Loaded):
+            exchange.end(STOPPING if self._closing else str(loaded or "no component was loaded"))
             self._parking.rest()
             return
         sandbox = Sandbox(

@@ -228,9 +228,18 @@ def watch(store: wasmtime.Store, ticks: int) -> None:
 
     The public interface knows no question at a deadline, only an end; so the deadline is set anew
     after every call, and the limits are checked then.
+
+    Raises:
+        Stopped: it may not even begin.
     """
-    _deadlines.rearm = lambda: store.set_epoch_deadline(ticks)
-    _deadlines.rearm()
+
+    def rearm() -> None:
+        store.set_epoch_deadline(ticks)
+        # Only now: who ends guests makes deadlines pass, but not one that is set afterwards.
+        current.sandbox.check()
+
+    _deadlines.rearm = rearm
+    rearm()
 
 
 def mend() -> None:

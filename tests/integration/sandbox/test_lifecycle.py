@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import textwrap
+import threading
 import time
 from collections.abc import AsyncIterator
 
@@ -14,7 +15,8 @@ from host_sim.errors import BodyError
 from host_sim.messages import Failed, HandedOff, Request, Responded, Response
 from host_sim.sandbox.data import BackendFacts, HostData
 from host_sim.sandbox.instance import Sandboxes
-from host_sim.sandbox.waiting import Limits
+from host_sim.sandbox.surroundings import environment
+from host_sim.sandbox.waiting import STOPPING, Limits
 from tests.support.sandbox import Scripted, Upstream, build_guest, response
 from tests.support.waiting import soon
 
@@ -389,9 +391,79 @@ async def test_closing_ends_all_guests(border: str) -> None:
     await asyncio.sleep(0)
     await sandboxes.close(grace_s=10)
     for outcome in await asyncio.gather(loops, waits):
-        assert outcome == Failed(status=500, reason="the simulator is shutting down")
+        assert outcome == Failed(status=500, reason=STOPPING)
     with pytest.raises(BodyError):
         await stream.body.read()
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_closing_ends_a_guest_that_is_just_starting(
+    border: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late its store is made, it is not left to compute."""
+    gate = Gate()
+
+    def gated(sandbox_id: str) -> list[tuple[str, str]]:
+        gate.pass_through()
+        return environment(sandbox_id)
+
+    monkeypatch.setattr("host_sim.sandbox.guest.environment", gated)
+    await end_at(gate, border, "while True: pass")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_closing_ends_a_guest_while_the_host_works_for_it(border: str) -> None:
+    """It does not get to compute once more after the call."""
+    gate = Gate()
+
+    def contents() -> dict[str, str]:
+        gate.pass_through()
+        return {}
+
+    script = """
+    config_store.Store.open("gated")
+    while True: pass
+    """
+    await end_at(gate, border, script, HostData(config_stores={"gated": contents}))
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_no_guest_starts_once_the_simulator_closes(border: str) -> None:
+    """Neither for requests that come late, nor for those that waited in line meanwhile."""
+    sandboxes = Sandboxes(upstream=Upstream())
+    await sandboxes.load(build_guest(), border=border)
+    guest = Scripted(sandboxes, Upstream())
+    assert await guest.bytes("answer(b'x')") == b"x"
+    await sandboxes.close()
+    assert await guest.fail("answer(b'x')") == Failed(status=500, reason=STOPPING)
+
+
+class Gate:
+    """Holds a guest's thread up at one place."""
+
+    def __init__(self) -> None:
+        self.reached, self._opened = threading.Event(), threading.Event()
+
+    def pass_through(self) -> None:
+        self.reached.set()
+        assert self._opened.wait(60)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+async def end_at(gate: Gate, border: str, script: str, data: HostData | None = None) -> None:
+    """Close while a guest is held up there; see that it ends, long before its own limits end it."""
+    limits = Limits(cpu_s=600, request_timeout_s=60)
+    sandboxes = Sandboxes(upstream=Upstream(), data=data, limits=limits)
+    await sandboxes.load(build_guest(), border=border)
+    run = asyncio.create_task(Scripted(sandboxes, Upstream()).run(script))
+    assert await asyncio.to_thread(gate.reached.wait, 60)
+    closing = asyncio.create_task(sandboxes.close(grace_s=5))
+    await asyncio.sleep(0)  # it has been stopped now, and time has passed for who runs
+    gate.open()
+    assert await run == Failed(status=500, reason=STOPPING)
+    await closing
 
 
 @pytest.mark.asyncio(loop_scope="function")
