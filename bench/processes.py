@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -53,6 +53,34 @@ def running(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextlib.contextmanager
+def halted(roots: list[int]) -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
+    """Stop processes and their children (SIGSTOP) for the block, but for what it gives.
+
+    That is a function for a block within, in which they go on.
+    """
+
+    def tell(number: signal.Signals) -> None:
+        for root in roots:
+            for pid in tree(root):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+    @contextlib.contextmanager
+    def going_on() -> Iterator[None]:
+        tell(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            tell(signal.SIGSTOP)
+
+    tell(signal.SIGSTOP)
+    try:
+        yield going_on
+    finally:
+        tell(signal.SIGCONT)  # who is stopped does not end when told to
 
 
 def wait_port(port: int, process: subprocess.Popen[bytes], timeout_s: float = 30) -> None:

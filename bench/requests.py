@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import statistics
 import time
+from collections.abc import Callable, Iterator
 
 from bench import components
 from bench.figures import Figures, Row, medians
-from bench.peers import ARTIFACT, LOCAL_KEY, ROOT, host_sim, viceroy
-from bench.processes import running, wait_port, wait_quiet
+from bench.peers import ARTIFACT, LOCAL_KEY, ROOT, Edge, host_sim, viceroy
+from bench.processes import halted, running, wait_port, wait_quiet
 from grip.signature import Key, sign
 
 PATH = "/bench"
@@ -78,24 +79,34 @@ def measure(seconds: float, repeat: int) -> list[Row]:
     loads = [(handed_off, count) for handed_off in (False, True) for count in (1, 8)]
     runs: dict[tuple[str, str], list[Figures]] = {}
     with contextlib.ExitStack() as stack:
-        for _, edge in here:
-            if edge.proxy is not None:
-                stack.enter_context(running(edge.proxy, cwd=ROOT))
-            process = stack.enter_context(running(edge.peer.command, cwd=ROOT))
-            wait_port(edge.peer.port, process, 60)
-            answers(edge.peer.port)
+        # Those whose turn it is not are stopped: an idle Viceroy wakes thousands of times a second.
+        turns = [stack.enter_context(_started(edge)) for _, edge in here]
         for _ in range(repeat):
             for handed_off, connections in loads:
-                for how, edge in here:
-                    wait_quiet(patience_s=3)
+                for (how, edge), turn in zip(here, turns, strict=True):
                     what = f"{'handed off' if handed_off else 'plain'}, {how}, x {connections}"
-                    figures = through_guest(
-                        edge.peer.port, connections, seconds, handed_off=handed_off
-                    )
+                    with turn():
+                        wait_quiet(patience_s=3)
+                        figures = through_guest(
+                            edge.peer.port, connections, seconds, handed_off=handed_off
+                        )
                     runs.setdefault((what, edge.peer.name), []).append(figures)
     return [
         {"what": what, "peer": peer, **medians(figures)} for (what, peer), figures in runs.items()
     ]
+
+
+@contextlib.contextmanager
+def _started(edge: Edge) -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
+    """Start an edge, with the proxy it needs, and stop it until its turns, see `halted`."""
+    with contextlib.ExitStack() as stack:
+        roots: list[int] = []
+        if edge.proxy is not None:
+            roots.append(stack.enter_context(running(edge.proxy, cwd=ROOT)).pid)
+        process = stack.enter_context(running(edge.peer.command, cwd=ROOT))
+        wait_port(edge.peer.port, process, 60)
+        answers(edge.peer.port)
+        yield stack.enter_context(halted([*roots, process.pid]))
 
 
 def answers(port: int, patience_s: float = 60) -> float:
