@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import logging
+import random
 import re
 import shutil
 import socket
@@ -37,6 +38,10 @@ READY_S: Final = 30.0
 
 READY_ROUTE = "host-sim-ready"
 """Name of the route to Pushpin's built-in test handler, which shows that a hold works."""
+
+_FREE_PORTS: Final = range(20_000, 32_768)
+"""Where a free port is looked for first: not among those that systems lend to outgoing connections
+(Linux from 32768, others from 49152), one of which could take it before Pushpin does."""
 
 _PROGRAM = "pushpin"
 _ATTEMPT_S = 1.0  # a request that comes too early is never answered
@@ -287,10 +292,18 @@ def free_addresses(host: str, ports: Iterable[int]) -> list[Address]:
 
 
 def _free_port(host: str, stack: contextlib.ExitStack) -> int:
+    for port in random.sample(_FREE_PORTS, 20):
+        with contextlib.suppress(StartError):
+            return _bound(host, port, stack)
+    return _bound(host, 0, stack)
+
+
+def _bound(host: str, port: int, stack: contextlib.ExitStack) -> int:
+    """Keep a port until the stack is closed and return it; 0 for any."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         free = stack.enter_context(socket.socket(family))
-        free.bind((host, 0))
+        free.bind((host, port))
     except OSError as error:
         raise StartError(f"cannot listen on {host}: {error.strerror or error}") from error
     return int(free.getsockname()[1])

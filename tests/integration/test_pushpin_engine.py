@@ -108,6 +108,18 @@ async def test_without_pushpin_serve_says_what_to_install(tmp_path: Path) -> Non
     assert b"apt install pushpin" in said
 
 
+async def test_free_ports_are_none_that_connections_out_could_take() -> None:
+    """Pushpin binds them later than we have looked."""
+    addresses = free_addresses("127.0.0.1", [0] * 50)
+    assert len(set(addresses)) == 50
+    assert all(port < 32_768 for _, port in addresses)
+
+
+async def test_a_host_that_is_not_ours_is_said_so() -> None:
+    with pytest.raises(StartError, match=r"^cannot listen on 192\.0\.2\.1: "):
+        free_addresses("192.0.2.1", [0])
+
+
 async def test_a_proxy_that_does_not_run_is_said_so() -> None:
     [(host, port)] = free_addresses("127.0.0.1", [0])
     with pytest.raises(StartError, match="is it running"):
