@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -27,6 +26,7 @@ from host_sim.fanout.delivery import Delivery
 from host_sim.fanout.routes import Route, Routes
 from host_sim.fanout.signer import Signer
 from host_sim.proxy import GripProxy, ProxySettings
+from host_sim.pushpin.process import free_addresses
 from tests.support.waiting import PATIENCE_S
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "library.md"
@@ -66,11 +66,6 @@ def held(headers: Iterable[tuple[str, str]]) -> Hold:
     return instruct.hold
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
 @contextlib.asynccontextmanager
 async def shell(
     commands: str, folder: Path, environment: Mapping[str, str]
@@ -94,7 +89,8 @@ async def shell(
 async def test_the_first_screen(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FIVE_LINES)
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    port = str(free_port())  # Flask cannot be given a socket by this command
+    [(_, free)] = free_addresses("127.0.0.1", [0])  # Flask cannot be given a socket here
+    port = str(free)
     proxy_command = RUN_PROXY.replace("8000", port).strip()
     proxy_command += " --addr 127.0.0.1:0 --publish-addr 127.0.0.1:0"
     async with (

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import shutil
-import socket
 from pathlib import Path
 from typing import Self
+
+from host_sim.pushpin.process import free_addresses
 
 __all__ = ["START_S", "Viceroy", "free_address", "missing"]
 
@@ -20,9 +21,8 @@ def missing() -> bool:
 
 def free_address() -> tuple[str, int]:
     """Return an address nobody listens at: Viceroy cannot say which port it was given."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        host, port = free.getsockname()
-        return host, port
+    [address] = free_addresses("127.0.0.1", [0])
+    return address
 
 
 class Viceroy:
